@@ -1,0 +1,54 @@
+//! What a request may use: one of each for the process.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::config::{Config, LimitsConfig};
+use crate::http::RequestIds;
+use crate::identity::Whoami;
+use crate::lifecycle::Lifecycle;
+use crate::logging::{AccessLog, DroppedLines};
+use crate::metrics::Metrics;
+use crate::store::{Cache, ConnectError, DynamoDb};
+
+/// The parts that layers and handlers share.
+#[derive(Debug)]
+pub struct App {
+    /// Where documents are.
+    pub store: DynamoDb,
+    /// What `/product` reads through.
+    pub cache: Cache,
+    /// Every metric.
+    pub metrics: Metrics,
+    /// Who answers.
+    pub whoami: Whoami,
+    /// Where in its life the process is.
+    pub lifecycle: Lifecycle,
+    /// Where requests are logged.
+    pub access: AccessLog,
+    /// What a client may take.
+    pub limits: LimitsConfig,
+    /// Names for requests.
+    pub request_ids: RequestIds,
+    /// When the process started.
+    pub started: Instant,
+}
+
+impl App {
+    /// Connects the store and puts the parts together.
+    pub async fn start(config: &Config, access: AccessLog, dropped: DroppedLines) -> Result<Arc<Self>, ConnectError> {
+        let started = Instant::now();
+        let metrics = Metrics::new(dropped);
+        Ok(Arc::new(Self {
+            store: DynamoDb::connect(&config.store, metrics.store.clone()).await?,
+            cache: Cache::new(&config.cache, metrics.cache.clone()),
+            metrics,
+            whoami: Whoami::host(),
+            lifecycle: Lifecycle::default(),
+            access,
+            limits: config.limits.clone(),
+            request_ids: RequestIds::new(),
+            started,
+        }))
+    }
+}

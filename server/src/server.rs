@@ -1,0 +1,160 @@
+//! The whole service from its settings to its end: bind, start, serve, drain.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+
+use crate::app::App;
+use crate::config::{Config, DrainConfig};
+use crate::layers::{Shared, stack};
+use crate::lifecycle::Phase;
+use crate::logging::{AccessLog, DroppedLines};
+use crate::routes::Router;
+use crate::serve::{Limits, serve};
+use crate::store::ConnectError;
+use crate::systemd;
+
+/// How long the first question to the store may take before the service is ready without an answer.
+const FIRST_ANSWER: Duration = Duration::from_secs(5);
+
+/// Connections to the admin listener: a scraper, a watchdog and a person or two.
+const ADMIN_CONNECTIONS: usize = 64;
+
+/// A service that is bound and not yet serving.
+#[derive(Debug)]
+pub struct Server {
+    app: Arc<App>,
+    public: TcpListener,
+    admin: TcpListener,
+    connections: usize,
+    drain: DrainConfig,
+}
+
+/// Requests to end, by what they were: the first begins the drain, the second cuts it short.
+pub type Stops = mpsc::Receiver<&'static str>;
+
+/// How it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// Every request in flight was answered.
+    Clean,
+    /// The drain's time was over first.
+    Cut {
+        /// Connections that were still busy.
+        connections: usize,
+    },
+    /// A second request to end came.
+    AtOnce,
+}
+
+/// Why the service cannot start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// A listener's address.
+    #[error("cannot listen on {address} ({variable}): {source}")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// The setting.
+        variable: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] ConnectError),
+}
+
+impl Server {
+    /// Binds both listeners and connects the store.
+    pub async fn bind(config: &Config, access: AccessLog, dropped: DroppedLines) -> Result<Self, StartError> {
+        let public = bind(config.listen.public, "TIDELINE_LISTEN").await?;
+        let admin = bind(config.listen.admin, "TIDELINE_ADMIN_LISTEN").await?;
+        let app = App::start(config, access, dropped).await?;
+        Ok(Self { app, public, admin, connections: config.limits.connections, drain: config.drain.clone() })
+    }
+
+    /// The public listener's address, with its real port.
+    pub fn public_address(&self) -> std::io::Result<SocketAddr> {
+        self.public.local_addr()
+    }
+
+    /// The admin listener's address, with its real port.
+    pub fn admin_address(&self) -> std::io::Result<SocketAddr> {
+        self.admin.local_addr()
+    }
+
+    /// Serves until it is asked to end.
+    pub async fn run(self, mut stops: Stops) -> Ended {
+        let Self { app, public, admin, connections, drain } = self;
+        let (end, ending) = watch::channel(false);
+        let listener = |name, listener, router, connections| {
+            let shared = Shared { app: app.clone(), router: Arc::new(router), metrics: app.metrics.listener(name) };
+            let metrics = shared.metrics.clone();
+            let mut ending = ending.clone();
+            let shutdown = async move {
+                // An error means that the sender is gone: the end as well.
+                let _ = ending.wait_for(|ending| *ending).await;
+            };
+            let limits = Limits { connections, drain: drain.timeout };
+            tokio::spawn(serve(listener, move |peer| stack(shared.clone(), peer), metrics, limits, shutdown))
+        };
+        let serving = listener("public", public, Router::public(&app.metrics), connections);
+        let _admin = listener("admin", admin, Router::admin(&app.metrics), ADMIN_CONNECTIONS);
+        let identifying = app.clone();
+        tokio::spawn(async move { identifying.whoami.ask_ec2().await });
+
+        tokio::select! {
+            () = become_ready(&app) => {}
+            // Not yet ready, but asked to end: there is nothing to drain for long.
+            Some(reason) = stops.recv() => {
+                tracing::info!(reason, "asked to end before it was ready");
+                return Ended::Clean;
+            }
+        }
+        let reason = stops.recv().await.unwrap_or("dropped");
+        tracing::info!(reason, delay = ?drain.delay, timeout = ?drain.timeout, "draining");
+        app.lifecycle.enter(Phase::Draining);
+        systemd::stopping("draining");
+        let draining = async {
+            tokio::time::sleep(drain.delay).await;
+            // Nobody listens any more only if serving is over already.
+            let _ = end.send(true);
+            serving.await
+        };
+        tokio::select! {
+            left = draining => match left {
+                Ok(0) => Ended::Clean,
+                Ok(connections) => Ended::Cut { connections },
+                Err(error) => {
+                    tracing::error!(%error, "the accept loop ended by a defect");
+                    Ended::AtOnce
+                }
+            },
+            Some(reason) = stops.recv() => {
+                tracing::warn!(reason, "asked again: ending at once");
+                Ended::AtOnce
+            }
+        }
+    }
+}
+
+/// Asks the store once, so that the first request does not pay for the first connection. Without an answer the service
+/// is ready all the same: what it can still answer (its page, its cache, its state) beats a restart loop.
+async fn become_ready(app: &App) {
+    match tokio::time::timeout(FIRST_ANSWER, app.store.probe()).await {
+        Ok(Ok(latency)) => tracing::info!(backend = app.store.backend(), ?latency, "ready"),
+        Ok(Err(error)) => tracing::error!(%error, backend = app.store.backend(), "ready, but the store is not"),
+        Err(_) => tracing::error!(backend = app.store.backend(), "ready, but the store does not answer"),
+    }
+    app.lifecycle.enter(Phase::Ready);
+    systemd::ready("serving");
+}
+
+async fn bind(address: SocketAddr, variable: &'static str) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|source| StartError::Bind { address, variable, source })
+}

@@ -1,0 +1,333 @@
+//! The real binary as a process: what systemd, the kernel and a person at a terminal see of it.
+
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::{ExitStatus, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::net::TcpStream;
+use tokio::process::{Child, ChildStderr, Command};
+
+use crate::support::Api;
+
+/// No process of a test lives longer than this.
+const BOUND: Duration = Duration::from_secs(20);
+
+/// A running `tideline`. It is killed when this is dropped.
+pub struct Process {
+    pub api: Api,
+    child: Child,
+    log: Lines<BufReader<ChildStderr>>,
+    folder: Arc<TempDir>,
+}
+
+fn command(folder: &Path, flags: &[&str], variables: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tideline"));
+    command
+        .current_dir(folder)
+        .envs([("TIDELINE_LISTEN", "127.0.0.1:0"), ("TIDELINE_ADMIN_LISTEN", "127.0.0.1:0")])
+        .env("TIDELINE_LOG_FORMAT", "json")
+        .args(flags)
+        .envs(variables.iter().copied())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+impl Process {
+    pub async fn start(flags: &[&str], variables: &[(&str, &str)]) -> Self {
+        Self::on(Arc::new(tempfile::tempdir().unwrap()), flags, variables).await
+    }
+
+    async fn on(folder: Arc<TempDir>, flags: &[&str], variables: &[(&str, &str)]) -> Self {
+        let mut child = command(folder.path(), flags, variables).spawn().unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+        let address = loop {
+            let line = tokio::time::timeout(BOUND, log.next_line()).await.unwrap().unwrap().expect("it ended early");
+            let line: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("not JSON: {line}"));
+            if let Some(address) = line["listen"].as_str() {
+                break address.parse().unwrap();
+            }
+        };
+        Self { api: Api::at(address), child, log, folder }
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.child.id().unwrap().to_string();
+        assert!(std::process::Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+    }
+
+    /// Waits for the end: the exit status, what the log calls it, and the rest of the log.
+    async fn ended(&mut self) -> (ExitStatus, String, Vec<Value>) {
+        let ending = async {
+            let mut rest: Vec<Value> = Vec::new();
+            while let Some(line) = self.log.next_line().await.unwrap() {
+                rest.push(serde_json::from_str(&line).unwrap_or_else(|_| panic!("not JSON: {line}")));
+            }
+            let how = rest.iter().find_map(|line| line["ended"].as_str()).unwrap_or_default().to_owned();
+            (self.child.wait().await.unwrap(), how, rest)
+        };
+        tokio::time::timeout(BOUND, ending).await.expect("it did not end")
+    }
+}
+
+/// Runs it to its end.
+async fn output(flags: &[&str], variables: &[(&str, &str)]) -> Output {
+    let folder = tempfile::tempdir().unwrap();
+    let running = command(folder.path(), flags, variables).stdout(Stdio::piped()).output();
+    tokio::time::timeout(BOUND, running).await.expect("it did not end").unwrap()
+}
+
+#[tokio::test]
+async fn systemd_is_told_when_it_is_ready_and_when_it_is_stopping() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(BOUND)).unwrap();
+    let receive = || {
+        let mut buffer = [0; 1024];
+        let count = socket.recv(&mut buffer).unwrap();
+        String::from_utf8(buffer[..count].to_vec()).unwrap()
+    };
+    let mut process = Process::start(&[], &[("NOTIFY_SOCKET", path.to_str().unwrap())]).await;
+    assert!(receive().contains("READY=1\n"));
+    assert_eq!(process.api.get("/health").await.status, 200, "ready means that it serves");
+    process.signal("TERM");
+    assert!(receive().contains("STOPPING=1\n"));
+    assert!(process.ended().await.0.success());
+}
+
+#[tokio::test]
+async fn sigterm_under_load_fails_no_request_and_loses_no_log_line() {
+    let mut process = Process::start(&["--drain-delay", "300ms"], &[]).await;
+    let address = process.api.address;
+    process.api.post(r#"{"id":"a"}"#).await;
+    // As a balancer does: connections that are kept, until an answer says that this one is closing.
+    let client = |number: usize| async move {
+        let stream = TcpStream::connect(address).await.unwrap();
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        let mut answered = 0_usize;
+        loop {
+            let request = match number % 2 {
+                0 => http::Request::get("/data/a").body(Full::default()),
+                _ => http::Request::post("/data").header("content-type", "application/json").body(Full::from("{}")),
+            };
+            let mut request: http::Request<Full<Bytes>> = request.unwrap();
+            request.headers_mut().insert("host", "localhost".parse().unwrap());
+            sender.ready().await.expect("the connection ended without a word");
+            let answer = sender.send_request(request).await.expect("a request failed");
+            assert!(answer.status().is_success(), "{}", answer.status());
+            let closing = answer.headers().contains_key("connection");
+            answer.into_body().collect().await.expect("an answer was cut off");
+            answered += 1;
+            if closing {
+                return answered;
+            }
+        }
+    };
+    let clients: Vec<_> = (0..16).map(|number| tokio::spawn(client(number))).collect();
+    process.api.until("/data?limit=50", |page| page.json()["items"].as_array().unwrap().len() == 50).await;
+    process.signal("TERM");
+    let mut answered = 0;
+    for client in clients {
+        answered += client.await.unwrap();
+    }
+    let (status, how, log) = process.ended().await;
+    assert!(status.success() && how == "Clean", "{status}, {how}");
+    assert!(answered > 100, "{answered} requests are no load");
+    let logged = log.iter().filter(|line| line["route"] == "/data/{id}" || line["method"] == "POST").count();
+    // The first POST is among them.
+    assert_eq!(logged, answered + 1, "the log has not every request");
+}
+
+/// A request that stays in flight: its body is announced and never sent.
+async fn unfinished_request(process: &Process) -> TcpStream {
+    let mut stream = TcpStream::connect(process.api.address).await.unwrap();
+    let head =
+        "POST /data HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 10\r\n\r\n{";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    // Whoever answers this has taken that.
+    process.api.get("/health").await;
+    stream
+}
+
+#[tokio::test]
+async fn a_drain_has_a_bound() {
+    let mut process = Process::start(&["--drain-timeout", "300ms"], &[]).await;
+    let _unfinished = unfinished_request(&process).await;
+    let asked = Instant::now();
+    process.signal("TERM");
+    let (status, how, _) = process.ended().await;
+    assert!(status.success() && asked.elapsed() >= Duration::from_millis(300), "{status} in {:?}", asked.elapsed());
+    assert_eq!(how, "Cut { connections: 1 }");
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_it_at_once() {
+    let mut process = Process::start(&["--drain-timeout", "10m"], &[]).await;
+    let _unfinished = unfinished_request(&process).await;
+    process.signal("TERM");
+    process.api.until_refused().await;
+    process.signal("INT");
+    let (status, how, _) = process.ended().await;
+    assert_eq!((status.code(), how.as_str()), (Some(1), "AtOnce"));
+}
+
+#[tokio::test]
+async fn what_is_in_flight_is_answered_before_the_end() {
+    let mut process = Process::start(&["--drain-timeout", "10m"], &[]).await;
+    let mut stream = unfinished_request(&process).await;
+    process.signal("TERM");
+    process.api.until_refused().await;
+    stream.write_all(br#""id":"a"}"#).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 201 Created\r\n") && answer.contains("connection: close"), "{answer}");
+    assert!(process.ended().await.0.success());
+}
+
+#[tokio::test]
+async fn an_acknowledged_write_survives_kill_9() {
+    let folder = Arc::new(tempfile::tempdir().unwrap());
+    for round in 0..5 {
+        let mut process = Process::on(folder.clone(), &[], &[]).await;
+        let stopped = Arc::new(AtomicBool::new(false));
+        let writers: Vec<_> = (0..8)
+            .map(|writer| {
+                let (api, stopped) = (process.api.clone(), stopped.clone());
+                tokio::spawn(async move {
+                    let mut acknowledged = Vec::new();
+                    for number in 0.. {
+                        let id = format!("r{round}-w{writer}-n{number}");
+                        let body = format!(r#"{{"id":"{id}","text":"{}"}}"#, "x".repeat(500));
+                        let json = [("content-type", "application/json")];
+                        match api.try_send("POST", "/data", &json, body.clone()).await {
+                            Ok(answer) if answer.status == 201 => acknowledged.push((id, body)),
+                            Ok(answer) => panic!("{}", answer.text()),
+                            Err(_) if stopped.load(Ordering::SeqCst) => return acknowledged,
+                            Err(error) => panic!("{error}"),
+                        }
+                    }
+                    acknowledged
+                })
+            })
+            .collect();
+        let first = format!("/data/r{round}-w0-n20");
+        process.api.until(&first, |answer| answer.status == 200).await;
+        stopped.store(true, Ordering::SeqCst);
+        process.signal("KILL");
+        process.child.wait().await.unwrap();
+        let again = Process::on(folder.clone(), &[], &[]).await;
+        let mut checked = 0;
+        for writer in writers {
+            for (id, body) in writer.await.unwrap() {
+                let read = again.api.get(&format!("/data/{id}")).await;
+                assert_eq!(read.text(), body, "an acknowledged write is lost or torn");
+                checked += 1;
+            }
+        }
+        assert!(checked > 20, "{checked} writes are no test");
+    }
+}
+
+#[tokio::test]
+async fn the_embedded_store_is_made_in_data_on_first_use() {
+    let mut process = Process::start(&[], &[]).await;
+    process.api.post(r#"{"id":"a"}"#).await;
+    assert!(process.folder.path().join("data/tideline.db").is_file());
+    process.signal("TERM");
+    process.ended().await;
+    let again = Process::on(process.folder.clone(), &[], &[]).await;
+    assert_eq!(again.api.get("/data/a").await.text(), r#"{"id":"a"}"#);
+}
+
+#[tokio::test]
+async fn the_log_goes_to_a_file_where_a_folder_is_named() {
+    let logs = tempfile::tempdir().unwrap();
+    let path = logs.path().to_str().unwrap().to_owned();
+    let folder = tempfile::tempdir().unwrap();
+    let socket = UnixDatagram::bind(folder.path().join("notify")).unwrap();
+    socket.set_read_timeout(Some(BOUND)).unwrap();
+    let notify = folder.path().join("notify");
+    let variables = [("TIDELINE_LOG_DIR", path.as_str()), ("NOTIFY_SOCKET", notify.to_str().unwrap())];
+    let mut child = command(folder.path(), &[], &variables).spawn().unwrap();
+    socket.recv(&mut [0; 1024]).unwrap();
+    let read = || -> Vec<Value> {
+        let text = std::fs::read_to_string(logs.path().join("tideline.log")).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let started = read().into_iter().find(|line| line["listen"].is_string()).expect("the start is logged");
+    let api = Api::at(started["listen"].as_str().unwrap().parse().unwrap());
+    let answer = api.send("GET", "/data/none?secret=1", &[("x-request-id", "find-me")], "").await;
+    assert_eq!(answer.status, 404);
+    let pid = child.id().unwrap().to_string();
+    std::process::Command::new("kill").args(["-s", "TERM", &pid]).status().unwrap();
+    tokio::time::timeout(BOUND, child.wait()).await.unwrap().unwrap();
+    let line = read().into_iter().find(|line| line["request_id"] == "find-me").expect("the request is logged");
+    assert_eq!((&line["method"], &line["path"]), (&Value::from("GET"), &Value::from("/data/none")));
+    assert_eq!((&line["status"], &line["route"]), (&Value::from(404), &Value::from("/data/{id}")));
+    assert!(line["duration_ms"].as_f64().unwrap() > 0.0 && line["timestamp"].is_string());
+}
+
+#[tokio::test]
+async fn bad_settings_end_it_with_64_and_name_the_variable() {
+    for (flags, variables, part) in [
+        (&["--listen", "nowhere"][..], &[][..], "--listen (TIDELINE_LISTEN): \"nowhere\""),
+        (&[], &[("TIDELINE_DRAIN_TIMEOUT", "soon")], "--drain-timeout (TIDELINE_DRAIN_TIMEOUT): \"soon\""),
+        (&[], &[("TIDELINE_TABLE", "")], "(TIDELINE_TABLE): \"\""),
+        (&["--lisen", "x"], &[], "--lisen"),
+    ] {
+        let output = output(flags, variables).await;
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(64), "{said}");
+        assert!(said.contains(part), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn what_stands_in_the_way_of_a_start_is_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let file = file.path().to_str().unwrap().to_owned();
+    for variable in ["TIDELINE_DATA_DIR", "TIDELINE_LOG_DIR"] {
+        let output = output(&[], &[(variable, &file)]).await;
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(1) && said.contains(variable), "{said}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut binary = Command::new(env!("CARGO_BIN_EXE_tideline"));
+    let output = binary.current_dir(folder.path()).args(["--listen", &address]).output().await.unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(1) && said.contains("TIDELINE_LISTEN") && said.contains("in use"), "{said}");
+}
+
+#[tokio::test]
+async fn help_documents_every_setting_with_its_variable_and_default() {
+    let output = output(&["--help"], &[]).await;
+    assert!(output.status.success());
+    let help = String::from_utf8(output.stdout).unwrap();
+    let mut settings = 0;
+    for setting in help.split("\n      --").skip(1).filter(|setting| setting.contains("[env: ")) {
+        let flag = setting.split([' ', '=', '[']).next().unwrap();
+        let variable = format!("TIDELINE_{}", flag.to_uppercase().replace('-', "_"));
+        assert!(setting.contains(&format!("[env: {variable}=")), "{flag}: no {variable}");
+        assert!(setting.contains("[default: "), "{flag}: no default");
+        settings += 1;
+    }
+    assert!(settings >= 14, "{settings} settings");
+    assert_eq!(
+        help.matches("\n      --").count() + help.matches("\n  -").count(),
+        settings + 2,
+        "one without a variable"
+    );
+}
