@@ -13,10 +13,11 @@ help: ## print this list
 run: ## run the service on its embedded store in ./data: http://127.0.0.1:8080/
 	cargo run --locked --package tideline-server
 
-test: ## run all tests; what needs a tool that is missing is skipped and says so
+test: ## run all tests; what needs a tool that is missing is skipped and says so; MOTO=1: also against moto's DynamoDB
 	cargo test --locked --workspace
 	$(call with,promtool,apt-get install prometheus,prometheus::)
 	$(call with,chromedriver,apt-get install chromium chromium-driver,browser::)
+	$(if $(MOTO)$(CI),server/tests/moto/run,@echo 'SKIPPED: tests against moto, which were not asked for: make test MOTO=1')
 
 check: ## format, lints and docs, without a warning
 	cargo fmt --all --check
