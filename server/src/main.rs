@@ -30,8 +30,14 @@ fn main() -> ExitCode {
 #[tokio::main]
 async fn run(config: &Config) -> Result<ExitCode, Box<dyn std::error::Error>> {
     let log = logging::start(&config.log)?;
-    let stops = stops()?;
-    let server = Server::bind(config, log.access, log.dropped).await?;
+    let mut stops = stops()?;
+    let server = tokio::select! {
+        server = Server::bind(config, log.access, log.dropped) => server?,
+        Some(signal) = stops.recv() => {
+            tracing::info!(signal, "asked to end before it was bound");
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
     let (listen, admin) = (server.public_address()?, server.admin_address()?);
     tracing::info!(version = version::VERSION, %listen, %admin, "starting: http://{listen}/");
     let ended = server.run(stops).await;

@@ -62,6 +62,8 @@ where
         };
         let (stream, peer, slot) = match accepted {
             Ok(accepted) => accepted,
+            // The client gave up before we took it: nothing of ours is short.
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionAborted => continue,
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(ACCEPT_BACKOFF).await;
@@ -97,7 +99,8 @@ async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> std::io::Resu
     // The semaphore is never closed.
     let slot = slots.clone().acquire_owned().await.map_err(std::io::Error::other)?;
     let (stream, peer) = listener.accept().await?;
-    // Answers are written whole: waiting to fill a packet only delays them.
-    stream.set_nodelay(true)?;
+    // Answers are written whole: waiting to fill a packet only delays them. A connection for which this fails is broken
+    // already, which the first read will show.
+    let _ = stream.set_nodelay(true);
     Ok((stream, peer.ip(), slot))
 }

@@ -162,7 +162,7 @@ fn pragma(storage: &Storage, text: &str) -> Result<(), DynoxideError> {
 
 /// The writer's thread; it ends when the engine is dropped.
 fn write_in_groups(storage: &Storage, tables: &Database, log: &str, mut writes: mpsc::Receiver<Write>) {
-    let mut synced_log = None;
+    let mut log = Log { path: log.to_owned(), file: None, failed: None };
     let mut batch = Vec::with_capacity(BATCH);
     while writes.blocking_recv_many(&mut batch, BATCH) > 0 {
         let answers: Vec<_> = batch
@@ -177,22 +177,46 @@ fn write_in_groups(storage: &Storage, tables: &Database, log: &str, mut writes: 
                 (write.answer, answer)
             })
             .collect();
-        let synced = sync(&mut synced_log, log);
+        let synced = log.sync();
         for (sender, result) in answers {
             // Who asked may have gone: its request ended first.
             let _ = sender.send(match &synced {
                 Ok(()) => result,
-                Err(error) => answer(Err::<(), _>(DynoxideError::InternalServerError(error.to_string()))),
+                Err(error) => answer(Err::<(), _>(DynoxideError::InternalServerError(error.clone()))),
             });
         }
     }
 }
 
-fn sync(file: &mut Option<File>, log: &str) -> std::io::Result<()> {
-    if file.is_none() {
-        *file = Some(File::options().read(true).write(true).open(log)?);
+/// The write-ahead log, to be synced.
+struct Log {
+    path: String,
+    file: Option<File>,
+    /// The first failure. The kernel may drop what it could not write and then report success, so after one nothing is
+    /// acknowledged any more until the process starts anew and SQLite recovers the file.
+    failed: Option<String>,
+}
+
+impl Log {
+    fn sync(&mut self) -> Result<(), String> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        self.try_sync().map_err(|error| {
+            tracing::error!(%error, log = self.path, "the embedded store cannot be synced: no write is acknowledged");
+            self.failed.insert(error.to_string()).clone()
+        })
     }
-    file.as_ref().map_or(Ok(()), File::sync_data)
+
+    fn try_sync(&mut self) -> std::io::Result<()> {
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => File::options().read(true).write(true).open(&self.path)?,
+        };
+        file.sync_data()?;
+        self.file = Some(file);
+        Ok(())
+    }
 }
 
 /// Removes expired items now and then, as DynamoDB does; ends with the engine.
