@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use tokio::sync::Semaphore;
+
 use crate::config::{Config, LimitsConfig};
 use crate::http::RequestIds;
 use crate::identity::Whoami;
@@ -28,6 +30,10 @@ pub struct App {
     pub access: AccessLog,
     /// What a client may take.
     pub limits: LimitsConfig,
+    /// One for each request that may be in flight.
+    pub slots: Arc<Semaphore>,
+    /// SHA-256 of the tokens that allow writes; none: everybody may write.
+    pub write_tokens: Vec<[u8; 32]>,
     /// Names for requests.
     pub request_ids: RequestIds,
     /// When the process started.
@@ -46,7 +52,9 @@ impl App {
             whoami: Whoami::host(),
             lifecycle: Lifecycle::default(),
             access,
+            slots: Arc::new(Semaphore::new(config.limits.in_flight)),
             limits: config.limits.clone(),
+            write_tokens: config.write_tokens.clone(),
             request_ids: RequestIds::new(),
             started,
         }))

@@ -57,6 +57,19 @@ pub struct Args {
     #[arg(long, env = "TIDELINE_MAX_CONNECTIONS", value_name = "COUNT", default_value = "10000")]
     pub max_connections: String,
 
+    /// Requests in flight at once; more are answered 503 at once. /status, /health and the admin listener are exempt.
+    #[arg(long, env = "TIDELINE_MAX_IN_FLIGHT", value_name = "COUNT", default_value = "512")]
+    pub max_in_flight: String,
+
+    /// How long a request may take, beside up to 10 s for its body to arrive. A number with ms, s or m.
+    #[arg(long, env = "TIDELINE_REQUEST_TIMEOUT", value_name = "TIME", default_value = "5s")]
+    pub request_timeout: String,
+
+    /// SHA-256 (hex) of the token that POST, PUT and DELETE then need as `Authorization: Bearer TOKEN`; several,
+    /// separated by commas, let a token be changed without an outage. [default: none, everybody may write]
+    #[arg(long, env = "TIDELINE_WRITE_TOKEN_SHA256", value_name = "HASHES", hide_env_values = true)]
+    pub write_token_sha256: Option<String>,
+
     /// After SIGTERM: how long to go on serving, with /health at 503, so that a balancer looks away first. A number
     /// with ms, s or m.
     #[arg(long, env = "TIDELINE_DRAIN_DELAY", value_name = "TIME", default_value = "0s")]

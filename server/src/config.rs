@@ -20,6 +20,8 @@ pub struct Config {
     pub cache: CacheConfig,
     /// What a client may take.
     pub limits: LimitsConfig,
+    /// SHA-256 of the tokens that allow writes; empty by default: everybody may write.
+    pub write_tokens: Vec<[u8; 32]>,
     /// How to end.
     pub drain: DrainConfig,
     /// The log.
@@ -72,6 +74,10 @@ pub struct LimitsConfig {
     pub body: usize,
     /// Connections open at once. Default 10,000.
     pub connections: usize,
+    /// Requests in flight at once; more are told to come back. Default 512.
+    pub in_flight: usize,
+    /// How long a request may take, beside what its body takes to arrive. Default 5 s.
+    pub request_time: Duration,
 }
 
 /// How to end.
@@ -150,6 +156,14 @@ impl Config {
             limits: LimitsConfig {
                 body: whole("max-body", &args.max_body, 1..=16 * 1024 * 1024)? as usize,
                 connections: whole("max-connections", &args.max_connections, 1..=1_000_000)? as usize,
+                in_flight: whole("max-in-flight", &args.max_in_flight, 1..=100_000)? as usize,
+                request_time: some_time("request-timeout", &args.request_timeout)?,
+            },
+            write_tokens: match &args.write_token_sha256 {
+                None => Vec::new(),
+                Some(text) => {
+                    text.split(',').map(|hash| sha256("write-token-sha256", hash)).collect::<Result<_, _>>()?
+                }
             },
             drain: DrainConfig {
                 delay: time("drain-delay", &args.drain_delay)?,
@@ -193,6 +207,15 @@ fn whole(flag: &'static str, value: &str, range: std::ops::RangeInclusive<u64>) 
     let parsed = value.parse().ok().filter(|number| range.contains(number));
     let fault = || format!("use a whole number from {} to {}", range.start(), range.end());
     parsed.ok_or_else(|| ConfigError::new(flag, value, fault()))
+}
+
+fn sha256(flag: &'static str, value: &str) -> Result<[u8; 32], ConfigError> {
+    let mut hash = [0; 32];
+    match hex::decode_to_slice(value.trim(), &mut hash) {
+        Ok(()) => Ok(hash),
+        // Not the value: who mistook the hash for the token would find the token in the log.
+        Err(_) => Err(ConfigError::new(flag, "…", "use SHA-256 hashes of 64 hex digits, separated by commas")),
+    }
 }
 
 fn boolean(flag: &'static str, value: &str) -> Result<bool, ConfigError> {
@@ -252,6 +275,8 @@ mod tests {
             (&["--drain-timeout", "2h"], "of an hour at the most"),
             (&["--max-body", "0"], "use a whole number from 1 to"),
             (&["--max-body", "1e3"], "use a whole number"),
+            (&["--write-token-sha256", "secret"], "(TIDELINE_WRITE_TOKEN_SHA256): \"…\": use SHA-256 hashes"),
+            (&["--request-timeout", "0s"], "more than nothing"),
             (&["--table", "a b"], "a table's name has"),
             (&["--create-table"], "it needs --table"),
             (&["--create-table=maybe", "--table", "documents"], "use true or false"),

@@ -3,8 +3,9 @@
 //! An error's `Display` is for the log and may name internals; [`Error::problem`] is for the client and never does.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use http::header::{ACCEPT_ENCODING, ALLOW, RETRY_AFTER};
+use http::header::{ACCEPT_ENCODING, ALLOW, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
 use thiserror::Error;
 
@@ -65,6 +66,21 @@ pub enum Error {
     /// The body is no document.
     #[error(transparent)]
     Invalid(#[from] Invalid),
+    /// As many requests as may be in flight are.
+    #[error("too many requests in flight")]
+    Overloaded,
+    /// The request's time was over before its answer.
+    #[error("no answer within {bound:?}")]
+    TookTooLong {
+        /// The time.
+        bound: Duration,
+    },
+    /// A write without a token that is known.
+    #[error("no write token, or an unknown one")]
+    Unauthorized {
+        /// Whether some credentials came with it.
+        sent: bool,
+    },
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -126,6 +142,22 @@ impl Error {
                 let detail = "the body did not arrive whole, or not in the form its headers announced";
                 Problem::new(S::BAD_REQUEST, "body-broken", "Body broken off", detail)
             }
+            Self::Overloaded => {
+                let detail = "more requests are in flight than this instance takes; nothing was done; send it again";
+                Problem::new(S::SERVICE_UNAVAILABLE, "overloaded", "Overloaded", detail).with_retry()
+            }
+            Self::TookTooLong { bound } => {
+                let detail = format!("there was no answer within {bound:?}; a write may or may not have happened");
+                Problem::new(S::SERVICE_UNAVAILABLE, "took-too-long", "Took too long", detail).with_retry()
+            }
+            Self::Unauthorized { sent } => {
+                let (detail, challenge) = match sent {
+                    false => ("writes need Authorization: Bearer TOKEN", "Bearer realm=\"tideline\""),
+                    true => ("the token is not known here", "Bearer realm=\"tideline\", error=\"invalid_token\""),
+                };
+                let problem = Problem::new(S::UNAUTHORIZED, "unauthorized", "Write token needed", detail);
+                problem.with_header(WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
+            }
             Self::Invalid(invalid) => of_document(invalid),
             Self::Store(error) => of_store(error),
             Self::SharedStore(error) => of_store(error),
@@ -154,7 +186,6 @@ fn of_document(invalid: &Invalid) -> Problem {
 
 fn of_store(error: &StoreError) -> Problem {
     use StatusCode as S;
-    let retry = |problem: Problem| problem.with_header(RETRY_AFTER, HeaderValue::from_static("1"));
     match error {
         StoreError::AlreadyExists => {
             let detail = "a document of this id exists; PUT replaces it";
@@ -170,7 +201,7 @@ fn of_store(error: &StoreError) -> Problem {
         }
         StoreError::Contended => {
             let detail = "other requests keep writing the same; send it again";
-            retry(Problem::new(S::CONFLICT, "contended", "Too many writers", detail))
+            Problem::new(S::CONFLICT, "contended", "Too many writers", detail).with_retry()
         }
         StoreError::TooLarge => {
             let detail = "the document is over the store's limit of 400 KB; split it";
@@ -186,7 +217,7 @@ fn of_store(error: &StoreError) -> Problem {
         | StoreError::TimedOut(_)
         | StoreError::Unavailable(_) => {
             let detail = "the store cannot be used now, and a write may or may not have happened; send it again later";
-            retry(Problem::new(S::SERVICE_UNAVAILABLE, "store-unavailable", "Store unavailable", detail))
+            Problem::new(S::SERVICE_UNAVAILABLE, "store-unavailable", "Store unavailable", detail).with_retry()
         }
     }
 }

@@ -1,37 +1,35 @@
 //! What every request passes, from the connection inwards. This is the whole stack:
 //!
 //! 1. `nosniff`: no answer is taken for another type than it names (tower-http).
-//! 2. `Observe`: names the request, finds its endpoint, stamps who answered, counts and logs; an error becomes its
-//!    problem document here, and a panic an error. One place, so that every answer is counted, whatever made it.
-//! 3. `Answer`: calls the endpoint.
+//! 2. `Observe`: names, counts and logs the request, and answers for what fails further in.
+//! 3. `Admit`: a bound on requests at once and on the time of each; health and status are exempt.
+//! 4. `Authorize`: writes need a token, where tokens are set.
+//! 5. `Answer`: calls the endpoint.
+
+mod admit;
+mod authorize;
+mod observe;
 
 use std::convert::Infallible;
 use std::net::IpAddr;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use http::header::{CONNECTION, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderName, HeaderValue, StatusCode, Uri};
-use hyper::body::Body;
+use http::HeaderValue;
+use http::header::X_CONTENT_TYPE_OPTIONS;
 use tower::{Service, ServiceBuilder};
 use tower_http::set_header::SetResponseHeaderLayer;
 
+use self::admit::Admit;
+use self::authorize::Authorize;
+use self::observe::Observe;
 use crate::app::App;
 use crate::error::Error;
 use crate::http::{Request, Response};
-use crate::lifecycle::Phase;
-use crate::logging::Line;
-use crate::metrics::{InFlight, ListenerMetrics};
+use crate::metrics::ListenerMetrics;
 use crate::routes::{Matched, Router};
-
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const INSTANCE: HeaderName = HeaderName::from_static("x-tideline-instance");
-const ZONE: HeaderName = HeaderName::from_static("x-tideline-zone");
-const VERSION: HeaderName = HeaderName::from_static("x-tideline-version");
 
 /// What one listener's connections share.
 #[derive(Debug, Clone)]
@@ -49,127 +47,14 @@ pub fn stack(
     shared: Shared,
     peer: IpAddr,
 ) -> impl Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send {
+    let (app, authority) = (shared.app.clone(), shared.app.clone());
     let answer = Answer { app: shared.app.clone() };
     ServiceBuilder::new()
         .layer(SetResponseHeaderLayer::overriding(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")))
         .layer_fn(move |inner| Observe { inner, shared: shared.clone(), peer })
+        .layer_fn(move |inner| Admit { inner, app: app.clone() })
+        .layer_fn(move |inner| Authorize { inner, app: authority.clone() })
         .service(answer)
-}
-
-/// See the module.
-#[derive(Debug, Clone)]
-struct Observe<S> {
-    inner: S,
-    shared: Shared,
-    peer: IpAddr,
-}
-
-impl<S> Service<Request> for Observe<S>
-where
-    S: Service<Request, Response = Response, Error = Error, Future: Send + 'static>,
-{
-    type Response = Response;
-    type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Response, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        // What is inside is always ready: what limits requests answers them, and does not make them wait.
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, mut request: Request) -> Self::Future {
-        let matched = self.shared.router.find(request.method(), request.uri().path());
-        let observed = Observation::begin(self, &request, matched.clone());
-        request.extensions_mut().insert(matched);
-        let answering = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
-        async move {
-            let result = answering.await.unwrap_or(Err(Error::Panicked));
-            Ok(observed.end(result))
-        }
-        .boxed()
-    }
-}
-
-/// A request from its head to its answer. Dropped before it ends, it is logged as status 499: the client left.
-struct Observation {
-    app: Arc<App>,
-    matched: Matched,
-    method: http::Method,
-    uri: Uri,
-    peer: IpAddr,
-    request_id: HeaderValue,
-    started: Instant,
-    ended: bool,
-    _in_flight: InFlight,
-}
-
-impl Observation {
-    fn begin<S>(observe: &Observe<S>, request: &Request, matched: Matched) -> Self {
-        let app = observe.shared.app.clone();
-        Self {
-            request_id: app.request_ids.of(request.headers()),
-            app,
-            matched,
-            method: request.method().clone(),
-            uri: request.uri().clone(),
-            peer: observe.peer,
-            started: Instant::now(),
-            ended: false,
-            _in_flight: observe.shared.metrics.begin_request(),
-        }
-    }
-
-    fn end(mut self, result: Result<Response, Error>) -> Response {
-        let request_id = self.request_id.to_str().unwrap_or_default();
-        let (mut response, error) = match result {
-            Ok(response) => (response, None),
-            Err(error) => (error.problem().response(request_id), Some(error)),
-        };
-        if matches!(error, Some(Error::Panicked)) {
-            self.app.metrics.panics.inc();
-        }
-        let headers = response.headers_mut();
-        let [instance, zone, version] = self.app.whoami.get().headers().clone();
-        headers.insert(REQUEST_ID, self.request_id.clone());
-        headers.insert(INSTANCE, instance);
-        headers.insert(ZONE, zone);
-        headers.insert(VERSION, version);
-        if self.app.lifecycle.phase() == Phase::Draining {
-            // So that no client sends its next request into a connection that is about to go.
-            headers.insert(CONNECTION, HeaderValue::from_static("close"));
-        }
-        let bytes = response.body().size_hint().exact().unwrap_or_default();
-        let fault = error.filter(|_| response.status().is_server_error()).map(|error| error.to_string());
-        self.record(response.status(), bytes, fault.as_deref());
-        self.ended = true;
-        response
-    }
-
-    fn record(&self, status: StatusCode, bytes: u64, error: Option<&str>) {
-        let elapsed = self.started.elapsed();
-        self.matched.endpoint.metrics.observe(status, elapsed);
-        self.app.access.write(&Line {
-            method: self.method.as_str(),
-            path: self.uri.path(),
-            route: self.matched.endpoint.route,
-            status: status.as_u16(),
-            elapsed,
-            bytes,
-            request_id: self.request_id.to_str().unwrap_or_default(),
-            peer: self.peer,
-            error,
-        });
-    }
-}
-
-impl Drop for Observation {
-    fn drop(&mut self) {
-        if !self.ended {
-            // nginx's number for it; HTTP has none, because nobody is left to read it.
-            let client_left = StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST);
-            self.record(client_left, 0, None);
-        }
-    }
 }
 
 /// The innermost service: calls the endpoint that [`Observe`] found.

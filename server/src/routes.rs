@@ -1,6 +1,6 @@
 //! The one table of URLs: which function answers which method on which path.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::future::ready;
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::metrics::{EndpointMetrics, Metrics};
 use crate::model::DocumentId;
 
 /// A function that answers a request.
-type Handler = fn(Arc<App>, Request) -> BoxFuture<'static, Result<Response, Error>>;
+pub type Handler = fn(Arc<App>, Request) -> BoxFuture<'static, Result<Response, Error>>;
 
 /// `METHOD "/path" => handler` rows, as `(method, path, handler)`.
 macro_rules! table {
@@ -50,6 +50,9 @@ const ADMIN: &[(Method, &str, Handler)] = table! {
     GET "/live" => health::live,
 };
 
+/// What is answered however busy the service is.
+const EXEMPT: [&str; 4] = ["/status", "/health", "/metrics", "/live"];
+
 /// Paths of one listener and what they answer.
 #[derive(Debug)]
 pub struct Router {
@@ -69,6 +72,8 @@ pub struct Endpoint {
     pub route: &'static str,
     /// Its counters.
     pub metrics: EndpointMetrics,
+    /// Whether it is answered however busy the service is: what asks how it is must not be turned away.
+    pub exempt: bool,
     answer: Answer,
 }
 
@@ -111,16 +116,16 @@ impl Router {
         Self::of(ADMIN, metrics)
     }
 
-    fn of(table: &[(Method, &'static str, Handler)], metrics: &Metrics) -> Self {
+    /// A listener's with a table of its own.
+    pub fn of(table: &[(Method, &'static str, Handler)], metrics: &Metrics) -> Self {
+        let mut by_path = BTreeMap::<&'static str, Vec<(&Method, Handler)>>::new();
+        for (method, path, handler) in table {
+            by_path.entry(path).or_default().push((method, *handler));
+        }
         let mut paths = matchit::Router::new();
-        for (index, (_, path, _)) in table.iter().enumerate() {
-            let first = table.iter().position(|(_, other, _)| other == path) == Some(index);
-            if first {
-                let rows = table.iter().filter(|(_, other, _)| other == path);
-                let handlers: Vec<(&Method, Handler)> = rows.map(|(method, _, handler)| (method, *handler)).collect();
-                let inserted = paths.insert(*path, endpoints(path, &handlers, metrics));
-                debug_assert!(inserted.is_ok(), "{path} stands twice in the table");
-            }
+        for (path, handlers) in by_path {
+            let inserted = paths.insert(path, endpoints(path, &handlers, metrics));
+            debug_assert!(inserted.is_ok(), "{path} is no route, or the same as another");
         }
         Self { paths, unmatched: by_method("unmatched", metrics, |_| Answer::UnknownPath) }
     }
@@ -152,8 +157,11 @@ fn endpoints(path: &'static str, handlers: &[(&Method, Handler)], metrics: &Metr
 }
 
 fn by_method(route: &'static str, metrics: &Metrics, answer: impl Fn(&'static str) -> Answer) -> Path {
-    let endpoint =
-        |method| Endpoint { method, route, metrics: metrics.endpoint(method, route), answer: answer(method) };
+    let exempt = EXEMPT.contains(&route);
+    let endpoint = |method| {
+        let (metrics, answer) = (metrics.endpoint(method, route), answer(method));
+        Endpoint { method, route, metrics, exempt, answer }
+    };
     METHODS.into_iter().map(|method| (method, Arc::new(endpoint(method)))).collect()
 }
 

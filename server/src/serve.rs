@@ -3,14 +3,15 @@
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
-use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, Semaphore, watch};
 use tower::Service;
 
 use crate::http::{Request, Response};
@@ -28,6 +29,9 @@ const MAX_HEAD: usize = 16 * 1024;
 
 /// After a failed accept (no file descriptors, most likely) the next try waits this long: trying at once would spin.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
+
+/// At the end, how long an idle connection is kept for the request that may be on its way.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// How a listener is served.
 #[derive(Debug)]
@@ -52,7 +56,7 @@ pub async fn serve<S>(
 where
     S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
 {
-    let graceful = GracefulShutdown::new();
+    let (end, ending) = watch::channel(());
     let slots = Arc::new(Semaphore::new(limits.connections));
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
@@ -71,29 +75,80 @@ where
             }
         };
         let counted = metrics.begin_connection();
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(IDLE)
-            .max_headers(MAX_HEADERS)
-            .max_buf_size(MAX_HEAD)
-            .pipeline_flush(true)
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service(peer)));
-        let connection = graceful.watch(connection);
+        let (service, ending) = (service(peer), ending.clone());
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
+            if let Err(error) = connection(stream, service, ending).await {
                 tracing::debug!(%error, %peer, "a connection ended early");
             }
             drop((counted, slot));
         });
     }
-    drop(listener);
-    match tokio::time::timeout(limits.drain, graceful.shutdown()).await {
-        Ok(()) => 0,
+    drop((listener, end));
+    // Every slot is back when every connection has ended.
+    let all = u32::try_from(limits.connections).unwrap_or(u32::MAX);
+    match tokio::time::timeout(limits.drain, slots.acquire_many(all)).await {
+        Ok(_) => 0,
         Err(_) => limits.connections - slots.available_permits(),
     }
 }
 
-type Accepted = (tokio::net::TcpStream, IpAddr, tokio::sync::OwnedSemaphorePermit);
+/// What a connection does.
+#[derive(Default)]
+struct Activity {
+    /// Whether a request is being answered.
+    busy: AtomicBool,
+    /// Told of each request.
+    asked: Notify,
+}
+
+/// Serves one connection to its end, or until `ending` closes and the request in flight is answered.
+async fn connection<S>(stream: TcpStream, service: S, mut ending: watch::Receiver<()>) -> hyper::Result<()>
+where
+    S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
+{
+    let activity = Arc::new(Activity::default());
+    let active = activity.clone();
+    let service = service_fn(move |request| {
+        active.busy.store(true, Ordering::Release);
+        active.asked.notify_one();
+        // It is always ready: see the layers.
+        let answering = service.clone().call(request);
+        let active = active.clone();
+        async move {
+            let answer = answering.await;
+            active.busy.store(false, Ordering::Release);
+            answer
+        }
+    });
+    let serving = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(IDLE)
+        .max_headers(MAX_HEADERS)
+        .max_buf_size(MAX_HEAD)
+        .pipeline_flush(true)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut serving = std::pin::pin!(serving);
+    tokio::select! {
+        ended = &mut serving => return ended,
+        // It only ever closes.
+        _ = ending.changed() => {}
+    }
+    // hyper would close an idle connection at once, while a request may be on its way in it. Who uses it asks within the
+    // linger, and is answered with `Connection: close`.
+    if !activity.busy.load(Ordering::Acquire) {
+        // A permit from a request before would count as the next one.
+        let _ = activity.asked.notified().now_or_never();
+        tokio::select! {
+            ended = &mut serving => return ended,
+            () = activity.asked.notified() => {}
+            () = tokio::time::sleep(LINGER) => {}
+        }
+    }
+    serving.as_mut().graceful_shutdown();
+    serving.await
+}
+
+type Accepted = (TcpStream, IpAddr, tokio::sync::OwnedSemaphorePermit);
 
 async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> std::io::Result<Accepted> {
     // The semaphore is never closed.

@@ -64,15 +64,21 @@ pub enum StartError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The listener that systemd passed on.
+    #[error("cannot use the listener that was passed on (LISTEN_FDS): {0}")]
+    Inherit(std::io::Error),
     /// The store.
     #[error(transparent)]
     Store(#[from] ConnectError),
 }
 
 impl Server {
-    /// Binds both listeners and connects the store.
+    /// Binds both listeners, unless systemd holds the public one, and connects the store.
     pub async fn bind(config: &Config, access: AccessLog, dropped: DroppedLines) -> Result<Self, StartError> {
-        let public = bind(config.listen.public, "TIDELINE_LISTEN").await?;
+        let public = match systemd::inherited_listener().map_err(StartError::Inherit)? {
+            Some(listener) => listener,
+            None => bind(config.listen.public, "TIDELINE_LISTEN").await?,
+        };
         let admin = bind(config.listen.admin, "TIDELINE_ADMIN_LISTEN").await?;
         let app = App::start(config, access, dropped).await?;
         Ok(Self { app, public, admin, connections: config.limits.connections, drain: config.drain.clone() })
@@ -91,6 +97,7 @@ impl Server {
     /// Serves until it is asked to end.
     pub async fn run(self, mut stops: Stops) -> Ended {
         let Self { app, public, admin, connections, drain } = self;
+        let public_address = public.local_addr();
         let (end, ending) = watch::channel(false);
         let listener = |name, listener, router, connections| {
             let shared = Shared { app: app.clone(), router: Arc::new(router), metrics: app.metrics.listener(name) };
@@ -108,15 +115,20 @@ impl Server {
         let identifying = app.clone();
         tokio::spawn(async move { identifying.whoami.ask_ec2().await });
 
-        tokio::select! {
-            () = become_ready(&app) => {}
-            // Not yet ready, but asked to end: there is nothing to drain for long.
-            Some(reason) = stops.recv() => {
-                tracing::info!(reason, "asked to end before it was ready");
-                return Ended::Clean;
+        let watched = tokio::spawn(async move {
+            match public_address {
+                Ok(address) => systemd::keep_alive(address).await,
+                Err(error) => tracing::error!(%error, "no watchdog: the public listener has no address"),
             }
-        }
-        let reason = stops.recv().await.unwrap_or("dropped");
+        });
+        let reason = tokio::select! {
+            () = become_ready(&app) => stops.recv().await,
+            // Asked to end before it was ready; what it has accepted by then is drained all the same.
+            reason = stops.recv() => reason,
+        };
+        let reason = reason.unwrap_or("dropped");
+        // systemd does not watch a service that is stopping.
+        watched.abort();
         tracing::info!(reason, delay = ?drain.delay, timeout = ?drain.timeout, "draining");
         app.lifecycle.enter(Phase::Draining);
         systemd::stopping("draining");

@@ -1,7 +1,7 @@
 //! Problem documents, RFC 9457.
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, StatusCode};
 use http_body_util::Full;
 use serde::Serialize;
@@ -40,6 +40,11 @@ impl Problem {
     /// A problem with neither a place nor a header.
     pub fn new(status: StatusCode, name: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
         Self { status, name, title, detail: detail.into(), pointer: None, header: None }
+    }
+
+    /// The same, for something that will pass: `Retry-After` one second.
+    pub fn with_retry(self) -> Self {
+        self.with_header(RETRY_AFTER, HeaderValue::from_static("1"))
     }
 
     /// The same with the header that belongs to its status.

@@ -12,7 +12,7 @@ use tideline_server::version::VERSION;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::support::TestServer;
+use crate::support::{TestServer, sha256};
 
 /// What the browser may take to show something.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -212,6 +212,30 @@ async fn a_refusal_and_a_conflict_are_told_where_one_acted() {
     let console = browser.console().await;
     assert_eq!(console.len(), 2, "{console:?}");
     assert!(console[0].contains("422") && console[1].contains("412"), "{console:?}");
+    browser.close().await;
+}
+
+#[tokio::test]
+#[ignore = "needs a browser: apt-get install chromium chromium-driver"]
+async fn a_token_is_asked_for_and_kept_in_the_tab_alone() {
+    let server = TestServer::with(&["--write-token-sha256", &sha256("sesame")]).await;
+    let browser = Browser::open(&server).await;
+    browser.click("#add").await;
+    browser.write("#add-text", r#"{"id":"a"}"#).await;
+    browser.click("#add-submit").await;
+    browser.until("document.getElementById('token-dialog').open").await;
+    browser.write("#token-text", "wrong").await;
+    browser.click("#token-submit").await;
+    browser.until("document.getElementById('add-problem').checkVisibility()").await;
+    assert!(browser.text("#add-problem").await.contains("the token is not known here"));
+    browser.click("#add-submit").await;
+    browser.until("document.getElementById('token-dialog').open").await;
+    browser.write("#token-text", "sesame").await;
+    browser.click("#token-submit").await;
+    browser.rows(1).await;
+    assert_eq!(server.api.get("/data/a").await.status, 200);
+    let kept = "return [sessionStorage.getItem('token'), localStorage.length, document.cookie]";
+    assert_eq!(browser.client.execute(kept, vec![]).await.unwrap(), json!(["sesame", 0, ""]));
     browser.close().await;
 }
 

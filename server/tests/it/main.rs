@@ -6,10 +6,12 @@
 #![expect(unreachable_pub, reason = "in a test binary nothing can be reached from outside")]
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what it expects by failing")]
 
+mod authorization;
 mod browser;
 mod data;
 mod idempotency;
 mod instance;
+mod limits;
 mod listing;
 mod openapi;
 mod packages;

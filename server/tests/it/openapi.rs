@@ -166,6 +166,16 @@ async fn every_operation_answers_as_it_says() {
         let answer = server.api.send(method, target, headers, (*body).to_owned()).await;
         description.check(method, path, &answer);
     }
+    // The same to a service that wants a token.
+    let hash = "0".repeat(64);
+    let guarded = TestServer::with(&["--write-token-sha256", &hash]).await;
+    for (method, path, target) in
+        [("POST", "/data", "/data"), ("PUT", "/data/{id}", "/data/a"), ("DELETE", "/data/{id}", "/data/a")]
+    {
+        let answer = guarded.api.send(method, target, &[JSON], "{}").await;
+        assert_eq!(answer.status, 401);
+        description.check(method, path, &answer);
+    }
     // The page's files, to a browser that has them.
     for path in ["/", "/page.css", "/page.js", "/icon.svg"] {
         let have = server.api.get(path).await;

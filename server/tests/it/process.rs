@@ -1,5 +1,6 @@
 //! The real binary as a process: what systemd, the kernel and a person at a terminal see of it.
 
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{ExitStatus, Output, Stdio};
@@ -149,25 +150,22 @@ async fn sigterm_under_load_fails_no_request_and_loses_no_log_line() {
     assert_eq!(logged, answered + 1, "the log has not every request");
 }
 
-/// A request that stays in flight: its body is announced and never sent.
+/// A request that stays in flight, and that has been taken.
 async fn unfinished_request(process: &Process) -> TcpStream {
-    let mut stream = TcpStream::connect(process.api.address).await.unwrap();
-    let head =
-        "POST /data HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 10\r\n\r\n{";
-    stream.write_all(head.as_bytes()).await.unwrap();
-    // Whoever answers this has taken that.
+    let stream = process.api.hold_post().await;
+    // Connections are taken in their order: whoever answers this has taken that.
     process.api.get("/health").await;
     stream
 }
 
 #[tokio::test]
 async fn a_drain_has_a_bound() {
-    let mut process = Process::start(&["--drain-timeout", "300ms"], &[]).await;
+    let mut process = Process::start(&["--drain-timeout", "1500ms"], &[]).await;
     let _unfinished = unfinished_request(&process).await;
     let asked = Instant::now();
     process.signal("TERM");
     let (status, how, _) = process.ended().await;
-    assert!(status.success() && asked.elapsed() >= Duration::from_millis(300), "{status} in {:?}", asked.elapsed());
+    assert!(status.success() && asked.elapsed() >= Duration::from_millis(1500), "{status} in {:?}", asked.elapsed());
     assert_eq!(how, "Cut { connections: 1 }");
 }
 
@@ -237,6 +235,87 @@ async fn an_acknowledged_write_survives_kill_9() {
         }
         assert!(checked > 20, "{checked} writes are no test");
     }
+}
+
+/// Runs it as a socket unit does: with a listener passed on as file descriptor 3.
+fn with_listener(folder: &Path, listener: &std::net::TcpListener, variables: &[(&str, &str)]) -> Command {
+    let pass_on = r#"exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" "$@""#;
+    let mut command = Command::new("sh");
+    command
+        .current_dir(folder)
+        .args(["-c", pass_on, env!("CARGO_BIN_EXE_tideline")])
+        .envs([("TIDELINE_ADMIN_LISTEN", "127.0.0.1:0"), ("TIDELINE_LISTEN", "127.0.0.1:1")])
+        .envs(variables.iter().copied())
+        .stdin(Stdio::from(OwnedFd::from(listener.try_clone().unwrap())))
+        .stderr(Stdio::null())
+        .kill_on_drop(true);
+    command
+}
+
+#[tokio::test]
+async fn behind_a_passed_on_socket_it_is_replaced_under_load_and_nothing_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let api = Api::at(listener.local_addr().unwrap());
+    let mut process = with_listener(folder.path(), &listener, &[]).spawn().unwrap();
+    api.until("/health", |answer| answer.status == 200).await;
+    let stopped = Arc::new(AtomicBool::new(false));
+    let clients: Vec<_> = (0..8)
+        .map(|_| {
+            let (api, stopped) = (Api::without_keep_alive(api.address), stopped.clone());
+            tokio::spawn(async move {
+                let mut answered = 0;
+                while !stopped.load(Ordering::SeqCst) {
+                    let answer = api.send("POST", "/data", &[("content-type", "application/json")], "{}");
+                    assert_eq!(answer.await.status, 201);
+                    answered += 1;
+                }
+                answered
+            })
+        })
+        .collect();
+    for _ in 0..5 {
+        let before = api.all("/data?limit=200").await.len();
+        let pid = process.id().unwrap().to_string();
+        assert!(std::process::Command::new("kill").args(["-s", "TERM", &pid]).status().unwrap().success());
+        assert!(tokio::time::timeout(BOUND, process.wait()).await.unwrap().unwrap().success());
+        process = with_listener(folder.path(), &listener, &[]).spawn().unwrap();
+        // Under load before and after: the next one goes on where this one ended.
+        while api.all("/data?limit=200").await.len() <= before {}
+    }
+    stopped.store(true, Ordering::SeqCst);
+    let mut answered = 0;
+    for client in clients {
+        answered += client.await.unwrap();
+    }
+    assert_eq!(api.all("/data?limit=200").await.len(), answered, "acknowledged and stored differ");
+}
+
+#[tokio::test]
+async fn the_watchdog_hears_of_it_only_while_the_public_listener_answers() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let socket = tokio::net::UnixDatagram::bind(&path).unwrap();
+    let variables = [("NOTIFY_SOCKET", path.to_str().unwrap()), ("WATCHDOG_USEC", "400000")];
+    let process = Process::start(&["--max-connections", "1"], &variables).await;
+    let heard = async |bound: Duration| {
+        let hearing = async {
+            loop {
+                let mut buffer = [0; 1024];
+                let count = socket.recv(&mut buffer).await.unwrap();
+                if String::from_utf8_lossy(&buffer[..count]).contains("WATCHDOG=1") {
+                    return;
+                }
+            }
+        };
+        tokio::time::timeout(bound, hearing).await.is_ok()
+    };
+    assert!(heard(BOUND).await && heard(BOUND).await, "it serves, and the watchdog does not hear of it");
+    // The only connection there may be is taken: the service lives, and nobody can reach it.
+    let taken = process.api.hold_post().await;
+    while heard(Duration::from_millis(600)).await {}
+    drop(taken);
+    assert!(heard(BOUND).await, "it serves again, and the watchdog does not hear of it");
 }
 
 #[tokio::test]
@@ -320,8 +399,11 @@ async fn help_documents_every_setting_with_its_variable_and_default() {
     for setting in help.split("\n      --").skip(1).filter(|setting| setting.contains("[env: ")) {
         let flag = setting.split([' ', '=', '[']).next().unwrap();
         let variable = format!("TIDELINE_{}", flag.to_uppercase().replace('-', "_"));
-        assert!(setting.contains(&format!("[env: {variable}=")), "{flag}: no {variable}");
-        assert!(setting.contains("[default: "), "{flag}: no default");
+        // What may be secret is named without its value.
+        let named = [format!("[env: {variable}="), format!("[env: {variable}]")];
+        assert!(named.iter().any(|name| setting.contains(name)), "{flag}: no {variable}");
+        let words: Vec<&str> = setting.split_whitespace().collect();
+        assert!(words.join(" ").contains("[default: "), "{flag}: no default");
         settings += 1;
     }
     assert!(settings >= 14, "{settings} settings");

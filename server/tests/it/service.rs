@@ -101,9 +101,12 @@ async fn while_it_drains_it_serves_says_so_and_closes() {
 }
 
 #[tokio::test]
-async fn with_nothing_in_flight_a_drain_ends_at_once() {
+async fn an_idle_connection_may_ask_once_more_before_the_end() {
     let server = TestServer::start().await;
     server.api.get("/health").await;
     server.stop().await;
+    // The client's connection is kept from before; a new one would be refused by now or soon.
+    let last = server.api.get("/status").await;
+    assert_eq!((last.status.as_u16(), last.header("connection")), (503, "close"));
     assert_eq!(server.ended().await, Ended::Clean);
 }

@@ -12,10 +12,16 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 use tempfile::TempDir;
+use tideline_server::app::App;
 use tideline_server::args::Args;
 use tideline_server::config::Config;
+use tideline_server::layers::{Shared, stack};
 use tideline_server::logging::{AccessLog, DroppedLines};
+use tideline_server::routes::{Handler, Router};
+use tideline_server::serve::{Limits, serve};
 use tideline_server::server::{Ended, Server};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -82,6 +88,29 @@ impl TestServer {
     }
 }
 
+/// Serves a table of routes of the test's own, through the whole stack.
+pub async fn serve_routes(flags: &[&str], table: &'static [(Method, &'static str, Handler)]) -> (Api, Arc<App>) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    let config = Config::check(&Args::parse_from([&["tideline", "--data-dir", path], flags].concat())).unwrap();
+    let app = App::start(&config, AccessLog::off(), DroppedLines::default()).await.unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let api = Api::at(listener.local_addr().unwrap());
+    let metrics = app.metrics.listener("public");
+    let shared =
+        Shared { app: app.clone(), router: Arc::new(Router::of(table, &app.metrics)), metrics: metrics.clone() };
+    let limits = Limits { connections: 100, drain: std::time::Duration::ZERO };
+    let service = move |peer| stack(shared.clone(), peer);
+    tokio::spawn(serve(listener, service, metrics, limits, std::future::pending()));
+    (api, app)
+}
+
+/// The hash by which the service knows a token.
+pub fn sha256(token: &str) -> String {
+    use sha2::{Digest, Sha256};
+    hex::encode(Sha256::digest(token))
+}
+
 /// Whether the store is a DynamoDB outside this process.
 pub fn elsewhere() -> bool {
     std::env::var_os("TIDELINE_TEST_TABLES").is_some()
@@ -107,6 +136,11 @@ pub const JSON: (&str, &str) = ("content-type", "application/json");
 impl Api {
     pub fn at(address: SocketAddr) -> Self {
         Self { address, client: Client::builder(TokioExecutor::new()).build_http() }
+    }
+
+    /// A client that makes a connection for each request.
+    pub fn without_keep_alive(address: SocketAddr) -> Self {
+        Self { address, client: Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build_http() }
     }
 
     /// Any request; an error of the connection as it is.
@@ -165,10 +199,19 @@ impl Api {
         tokio::time::timeout(bound, asking).await.unwrap_or_else(|_| panic!("{path} never became as wanted"))
     }
 
+    /// A request that stays in flight: its body is announced and does not come.
+    pub async fn hold_post(&self) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let head =
+            "POST /data HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 10\r\n\r\n{";
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream
+    }
+
     /// Tries until nobody listens any more, for ten seconds at the most.
     pub async fn until_refused(&self) {
         let trying = async {
-            while tokio::net::TcpStream::connect(self.address).await.is_ok() {
+            while TcpStream::connect(self.address).await.is_ok() {
                 tokio::time::sleep(std::time::Duration::from_millis(10)).await;
             }
         };
