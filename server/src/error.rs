@@ -214,6 +214,7 @@ fn of_store(error: &StoreError) -> Problem {
         StoreError::Throttled(_)
         | StoreError::Denied(_)
         | StoreError::TableMissing(_)
+        | StoreError::Resting
         | StoreError::TimedOut(_)
         | StoreError::Unavailable(_) => {
             let detail = "the store cannot be used now, and a write may or may not have happened; send it again later";

@@ -48,6 +48,8 @@ pub struct Metrics {
 /// Calls to DynamoDB.
 #[derive(Debug, Clone)]
 pub struct StoreMetrics {
+    /// 1 while the store is not asked, because it failed too often.
+    pub breaker_open: Gauge,
     calls: Family<CallLabels, Counter>,
     latency: Family<OperationLabel, Histogram, fn() -> Histogram>,
 }
@@ -57,6 +59,8 @@ pub struct StoreMetrics {
 pub struct CacheMetrics {
     /// Answered without the store.
     pub hits: Counter,
+    /// Answered beyond the bound, because the store was out.
+    pub stale: Counter,
     /// Answered by the store.
     pub misses: Counter,
 }
@@ -135,6 +139,7 @@ impl Metrics {
             connections: Family::default(),
             accepted: Family::default(),
             store: StoreMetrics {
+                breaker_open: Gauge::default(),
                 calls: Family::default(),
                 latency: Family::new_with_constructor(histogram as fn() -> Histogram),
             },
@@ -161,7 +166,11 @@ impl Metrics {
         all.register("store_calls", help, self.store.calls.clone());
         let help = "From a call to DynamoDB to its result, retries included, by operation";
         all.register_with_unit("store_call_duration", help, Unit::Seconds, self.store.latency.clone());
+        let help = "1 while DynamoDB is not asked, because it failed too often in a row";
+        all.register("store_breaker_open", help, self.store.breaker_open.clone());
         all.register("cache_hits", "Reads that the cache answered", self.cache.hits.clone());
+        let help = "Reads that the cache answered beyond its bound because DynamoDB was out";
+        all.register("cache_stale", help, self.cache.stale.clone());
         all.register("cache_misses", "Reads that went through the cache to the store", self.cache.misses.clone());
         all.register("cache_entries", "Entries in the cache in this process", self.cache_entries.clone());
         all.register_with_unit("cache_size", "What they take", Unit::Bytes, self.cache_bytes.clone());

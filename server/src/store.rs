@@ -2,6 +2,7 @@
 //!
 //! There is one implementation, [`DynamoDb`]; the table's layout is in `docs/ARCHITECTURE.md`.
 
+pub mod breaker;
 mod cache;
 mod connect;
 mod dynamodb;
@@ -19,7 +20,7 @@ use thiserror::Error;
 
 use crate::model::{DocumentId, Version};
 
-pub use cache::{Cache, Lookup};
+pub use cache::{Cache, Lookup, Source};
 pub use connect::ConnectError;
 pub use dynamodb::DynamoDb;
 
@@ -118,6 +119,9 @@ pub enum StoreError {
     /// The table does not exist.
     #[error("the table does not exist: {0}")]
     TableMissing(String),
+    /// It has failed so often in a row that it is not asked for a moment.
+    #[error("the store is not asked: it failed too often")]
+    Resting,
     /// No answer in time.
     #[error("the store did not answer in time: {0}")]
     TimedOut(String),
@@ -130,6 +134,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether the store is out, as far as one call can tell: not that it refused this one.
+    pub fn is_outage(&self) -> bool {
+        matches!(self, Self::Resting | Self::TimedOut(_) | Self::Unavailable(_))
+    }
+
     /// The `result` label of the store's metrics.
     pub fn label(&self) -> &'static str {
         match self {
@@ -139,6 +148,7 @@ impl StoreError {
             Self::Throttled(_) => "throttled",
             Self::Denied(_) => "denied",
             Self::TableMissing(_) => "table_missing",
+            Self::Resting => "resting",
             Self::TimedOut(_) => "timed_out",
             Self::Unavailable(_) => "unavailable",
             Self::Disagreement(_) => "error",

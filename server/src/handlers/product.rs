@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::error::Error;
 use crate::http::{Request, Response, with_header};
 use crate::routes::document_id;
-use crate::store::Lookup;
+use crate::store::{Lookup, Source};
 
 use super::data::representation;
 
@@ -23,7 +23,10 @@ pub async fn read(app: Arc<App>, request: Request) -> Result<Response, Error> {
     let found = app.cache.read(&app.store, &id).await?;
     let record = found.record.as_ref().ok_or(Error::NoDocument)?;
     let answer = representation(&request, record)?;
-    let max_age = format!("max-age={}", (found.age + found.ttl).as_secs());
+    let max_age = match found.source {
+        Source::Stale => "no-cache".to_owned(),
+        _ => format!("max-age={}", (found.age + found.ttl).as_secs()),
+    };
     let answer = with_header(answer, CACHE_CONTROL, value(max_age)?);
     let answer = with_header(answer, AGE, HeaderValue::from(whole_seconds(found.age)));
     Ok(with_header(answer, CACHE_STATUS, value(cache_status(&found))?))
@@ -31,10 +34,12 @@ pub async fn read(app: Arc<App>, request: Request) -> Result<Response, Error> {
 
 /// RFC 9211.
 fn cache_status(found: &Lookup) -> String {
-    match (found.hit, found.ttl) {
-        (true, ttl) => format!("Tideline; hit; ttl={}", ttl.as_secs()),
-        (false, Duration::ZERO) => "Tideline; fwd=bypass".to_owned(),
-        (false, ttl) => format!("Tideline; fwd=miss; stored; ttl={}", ttl.as_secs()),
+    let ttl = found.ttl.as_secs();
+    match found.source {
+        Source::Hit => format!("Tideline; hit; ttl={ttl}"),
+        Source::Stale => format!("Tideline; hit; ttl=-{}; detail=store-unavailable", whole_seconds(found.age)),
+        Source::Store if found.ttl.is_zero() => "Tideline; fwd=bypass".to_owned(),
+        Source::Store => format!("Tideline; fwd=miss; stored; ttl={ttl}"),
     }
 }
 

@@ -6,18 +6,27 @@ use aws_config::BehaviorVersion;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::StalledStreamProtectionConfig;
+use aws_sdk_dynamodb::config::{self, StalledStreamProtectionConfig};
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TableStatus,
     TimeToLiveSpecification,
 };
+use aws_smithy_runtime::client::retries::{RetryPartition, TokenBucket};
 use thiserror::Error;
 
+use super::breaker::{self, Breaker};
 use super::failure::failure;
 use super::{DynamoDb, StoreError};
 use crate::config::StoreConfig;
 use crate::metrics::StoreMetrics;
 use crate::model::VersionClock;
+
+/// Five failures in a row, and the store is not asked for a second: then one call at a time finds out.
+const BREAKER: breaker::Settings = breaker::Settings { failures: 5, open_for: Duration::from_secs(1) };
+
+/// Retries are a tenth of the calls that succeed, and this many at once: when the store is down, trying twice only makes
+/// it twice as busy.
+const RETRY_BURST: usize = 50;
 
 /// How long the creation of a table may take, until it is active.
 const CREATE_TABLE_BOUND: Duration = Duration::from_secs(60);
@@ -53,17 +62,18 @@ impl DynamoDb {
     /// Makes the client, opens the embedded engine where that is the store, and creates the table where that was asked.
     pub async fn connect(config: &StoreConfig, metrics: StoreMetrics) -> Result<Self, ConnectError> {
         let clock = VersionClock::default();
+        let breaker = Breaker::new(BREAKER);
         let (store, create) = match config {
             #[cfg(feature = "embedded")]
             StoreConfig::Embedded { folder } => {
                 let (client, table) = super::embedded::open(folder)?;
-                (Self { client, table, backend: "embedded", clock, metrics }, true)
+                (Self { client, table, backend: "embedded", clock, metrics, breaker }, true)
             }
             #[cfg(not(feature = "embedded"))]
             StoreConfig::Embedded { .. } => return Err(ConnectError::NoEngine),
             StoreConfig::Table { name, create, attempt_timeout, timeout } => {
                 let client = remote_client(*attempt_timeout, *timeout).await?;
-                (Self { client, table: name.clone(), backend: "dynamodb", clock, metrics }, *create)
+                (Self { client, table: name.clone(), backend: "dynamodb", clock, metrics, breaker }, *create)
             }
         };
         if create {
@@ -125,10 +135,18 @@ async fn remote_client(attempt_timeout: Duration, timeout: Duration) -> Result<C
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .load()
         .await;
-    match shared.region() {
-        Some(_) => Ok(Client::new(&shared)),
-        None => Err(ConnectError::NoRegion),
+    if shared.region().is_none() {
+        return Err(ConnectError::NoRegion);
     }
+    let budget = TokenBucket::builder()
+        .capacity(RETRY_BURST)
+        .retry_cost(1)
+        .timeout_retry_cost(1)
+        .throttling_retry_cost(1)
+        .success_reward(0.1)
+        .build();
+    let partition = RetryPartition::custom("tideline").token_bucket(budget).build();
+    Ok(Client::from_conf(config::Builder::from(&shared).retry_partition(partition).build()))
 }
 
 fn disagreement(error: impl std::fmt::Display) -> StoreError {

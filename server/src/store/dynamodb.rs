@@ -8,6 +8,7 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
 
+use super::breaker::{Breaker, Permit};
 use super::failure::failure;
 use super::items::{self, Item};
 use super::{Precondition, Put, Record, StoreError};
@@ -25,6 +26,7 @@ pub struct DynamoDb {
     pub(super) backend: &'static str,
     pub(super) clock: VersionClock,
     pub(super) metrics: StoreMetrics,
+    pub(super) breaker: Breaker,
 }
 
 impl DynamoDb {
@@ -37,7 +39,7 @@ impl DynamoDb {
     pub async fn probe(&self) -> Result<Duration, StoreError> {
         let started = Instant::now();
         let request = self.client.get_item().table_name(&self.table).set_key(Some(items::probe_key()));
-        self.call("GetItem", request.send()).await.map_err(failure)?;
+        self.call("GetItem", self.admit()?, request.send()).await.map_err(failure)?;
         Ok(started.elapsed())
     }
 
@@ -45,7 +47,7 @@ impl DynamoDb {
     pub async fn get(&self, id: &DocumentId) -> Result<Option<Record>, StoreError> {
         let key = items::document_key(id);
         let request = self.client.get_item().table_name(&self.table).set_key(Some(key)).consistent_read(true);
-        let output = self.call("GetItem", request.send()).await.map_err(failure)?;
+        let output = self.call("GetItem", self.admit()?, request.send()).await.map_err(failure)?;
         output.item.as_ref().map(items::record).transpose()
     }
 
@@ -59,7 +61,7 @@ impl DynamoDb {
             .set_item(Some(items::document_item(document, version)))
             .condition_expression(items::IS_NEW)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let Err(error) = self.call("PutItem", request.send()).await else {
+        let Err(error) = self.call("PutItem", self.admit()?, request.send()).await else {
             return Ok(version);
         };
         match error.as_service_error() {
@@ -100,7 +102,7 @@ impl DynamoDb {
                 .set_expression_attribute_values(Some(condition.values))
                 .return_values(ReturnValue::UpdatedOld)
                 .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-            let error = match self.call("UpdateItem", request.send()).await {
+            let error = match self.call("UpdateItem", self.admit()?, request.send()).await {
                 Ok(output) => {
                     let created = output.attributes.is_none_or(|before| !before.contains_key("version"));
                     return Ok(Put { version, created });
@@ -132,20 +134,40 @@ impl DynamoDb {
                 .condition_expression(format!("{} OR ({})", items::IS_NEW, condition.expression))
                 .set_expression_attribute_values((!condition.values.is_empty()).then_some(condition.values));
         }
-        self.call("DeleteItem", request.send()).await.map_err(failure)?;
+        self.call("DeleteItem", self.admit()?, request.send()).await.map_err(failure)?;
         Ok(())
     }
 
-    /// Runs one call and counts it.
+    /// Leave to make one call, unless the store failed too often in a row: then nobody waits for it.
+    pub(super) fn admit(&self) -> Result<Permit, StoreError> {
+        self.breaker.admit().ok_or(StoreError::Resting)
+    }
+
+    /// Makes one call, counts it and tells the breaker.
     pub(super) async fn call<T, E: ProvideErrorMetadata, R>(
         &self,
         operation: &'static str,
+        permit: Permit,
         request: impl Future<Output = Result<T, SdkError<E, R>>>,
     ) -> Result<T, SdkError<E, R>> {
         let started = Instant::now();
         let result = request.await;
-        let label = result.as_ref().err().map_or("ok", |error| failure(error).label());
-        self.metrics.observe(operation, label, started.elapsed());
+        let fault = result.as_ref().err().map(|error| failure(error));
+        self.metrics.observe(operation, fault.as_ref().map_or("ok", StoreError::label), started.elapsed());
+        match fault.filter(StoreError::is_outage) {
+            Some(fault) => {
+                if permit.failure() {
+                    self.metrics.breaker_open.set(1);
+                    tracing::error!(%fault, operation, "the store failed too often in a row: it rests for a moment");
+                }
+            }
+            None => {
+                if permit.success() {
+                    self.metrics.breaker_open.set(0);
+                    tracing::info!(operation, "the store answers again");
+                }
+            }
+        }
         result
     }
 }

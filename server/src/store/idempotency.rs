@@ -49,7 +49,7 @@ impl DynamoDb {
             let put = action.build().map_err(|error| StoreError::Disagreement(error.to_string()))?;
             request = request.transact_items(TransactWriteItem::builder().put(put).build());
         }
-        let Err(error) = self.call("TransactWriteItems", request.send()).await else {
+        let Err(error) = self.call("TransactWriteItems", self.admit()?, request.send()).await else {
             return Ok(());
         };
         let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error() else {
@@ -79,7 +79,7 @@ impl DynamoDb {
     ) -> Result<Option<Result<Created, StoreError>>, StoreError> {
         let request = self.client.get_item().table_name(&self.table).consistent_read(true);
         let request = request.set_key(Some(items::idempotency_key(&key.key)));
-        let output = self.call("GetItem", request.send()).await.map_err(failure)?;
+        let output = self.call("GetItem", self.admit()?, request.send()).await.map_err(failure)?;
         let Some(item) = output.item else { return Ok(None) };
         if items::parsed::<u64>(&item, "expires_at")? <= now.millis() / 1000 {
             return Ok(None);

@@ -72,7 +72,7 @@ impl DynamoDb {
                     .key_condition_expression("#shard = :shard AND id < :before")
                     .expression_attribute_values(":before", AttributeValue::S(id.clone())),
             };
-            let output = self.call("Query", query.send()).await.map_err(failure)?;
+            let output = self.call("Query", self.admit()?, query.send()).await.map_err(failure)?;
             shard.rest = match &output.last_evaluated_key {
                 Some(key) => Rest::Before(items::text(key, "id")?.to_owned()),
                 None => Rest::Nothing,

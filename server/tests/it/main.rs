@@ -9,6 +9,7 @@
 mod authorization;
 mod browser;
 mod data;
+mod faults;
 mod idempotency;
 mod instance;
 mod limits;

@@ -25,6 +25,7 @@ const BOUND: Duration = Duration::from_secs(20);
 /// A running `tideline`. It is killed when this is dropped.
 pub struct Process {
     pub api: Api,
+    pub admin: Api,
     child: Child,
     log: Lines<BufReader<ChildStderr>>,
     folder: Arc<TempDir>,
@@ -51,14 +52,14 @@ impl Process {
     async fn on(folder: Arc<TempDir>, flags: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut child = command(folder.path(), flags, variables).spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
-        let address = loop {
+        let (address, admin) = loop {
             let line = tokio::time::timeout(BOUND, log.next_line()).await.unwrap().unwrap().expect("it ended early");
             let line: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("not JSON: {line}"));
-            if let Some(address) = line["listen"].as_str() {
-                break address.parse().unwrap();
+            if let (Some(address), Some(admin)) = (line["listen"].as_str(), line["admin"].as_str()) {
+                break (address.parse().unwrap(), admin.parse().unwrap());
             }
         };
-        Self { api: Api::at(address), child, log, folder }
+        Self { api: Api::at(address), admin: Api::at(admin), child, log, folder }
     }
 
     fn signal(&self, name: &str) {
