@@ -15,6 +15,7 @@ run: ## run the service on its embedded store in ./data: http://127.0.0.1:8080/
 
 test: ## run all tests; what needs a tool that is missing is skipped and says so; MOTO=1: also against moto's DynamoDB
 	cargo test --locked --workspace
+	$(call with,redis-server,apt-get install redis-server,shared_cache product::)
 	$(call with,promtool,apt-get install prometheus,prometheus::)
 	$(call with,chromedriver,apt-get install chromium chromium-driver,browser::)
 	$(if $(MOTO)$(CI),server/tests/moto/run,@echo 'SKIPPED: tests against moto, which were not asked for: make test MOTO=1')

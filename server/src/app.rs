@@ -44,7 +44,7 @@ impl App {
     /// Connects the store and puts the parts together.
     pub async fn start(config: &Config, access: AccessLog, dropped: DroppedLines) -> Result<Arc<Self>, ConnectError> {
         let started = Instant::now();
-        let metrics = Metrics::new(dropped);
+        let metrics = Metrics::new(dropped, config.cache.shared.clone());
         Ok(Arc::new(Self {
             store: DynamoDb::connect(&config.store, metrics.store.clone()).await?,
             cache: Cache::new(&config.cache, metrics.cache.clone()),

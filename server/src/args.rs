@@ -49,6 +49,23 @@ pub struct Args {
     #[arg(long, env = "TIDELINE_CACHE_SIZE", value_name = "MIB", default_value = "64")]
     pub cache_size: String,
 
+    /// Redis or Valkey that instances share as a cache: `redis://[user:password@]host[:port][/database]`, or `rediss://`
+    /// for TLS. One that fails is passed by. [default: none]
+    #[arg(long, env = "TIDELINE_CACHE_URL", value_name = "URL", hide_env_values = true)]
+    pub cache_url: Option<String>,
+
+    /// PEM file of the authorities that vouch for a rediss:// server. [default: the platform's]
+    #[arg(long, env = "TIDELINE_CACHE_CA", value_name = "FILE")]
+    pub cache_ca: Option<String>,
+
+    /// How long the shared cache keeps a document. A number with ms, s or m.
+    #[arg(long, env = "TIDELINE_CACHE_TTL", value_name = "TIME", default_value = "60m")]
+    pub cache_ttl: String,
+
+    /// How long the shared cache may take to connect, and to answer. A number with ms, s or m.
+    #[arg(long, env = "TIDELINE_CACHE_TIMEOUT", value_name = "TIME", default_value = "50ms")]
+    pub cache_timeout: String,
+
     /// The largest request body, in bytes.
     #[arg(long, env = "TIDELINE_MAX_BODY", value_name = "BYTES", default_value = "1048576")]
     pub max_body: String,

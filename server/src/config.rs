@@ -8,6 +8,7 @@ use thiserror::Error;
 use tracing_subscriber::EnvFilter;
 
 use crate::args::Args;
+use crate::store::{SharedCache, SharedCacheConfig, SharedCacheError};
 
 /// Everything that can be set.
 #[derive(Debug, Clone)]
@@ -16,7 +17,7 @@ pub struct Config {
     pub listen: ListenConfig,
     /// Which store.
     pub store: StoreConfig,
-    /// The cache in the process.
+    /// The caches in front of it.
     pub cache: CacheConfig,
     /// What a client may take.
     pub limits: LimitsConfig,
@@ -58,13 +59,15 @@ pub enum StoreConfig {
     },
 }
 
-/// The cache in the process.
+/// The caches.
 #[derive(Debug, Clone)]
 pub struct CacheConfig {
     /// How old an answer may be; zero turns it off. Default 2 s.
     pub max_age: Duration,
     /// What it may take, in bytes. Default 64 MiB.
     pub bytes: u64,
+    /// The cache that instances share; none by default. It is not yet connected.
+    pub shared: Option<SharedCache>,
 }
 
 /// What a client may take.
@@ -112,19 +115,29 @@ pub enum LogFormat {
 }
 
 /// A setting that cannot be used: which, and what is wrong with it.
-#[derive(Debug, Error, PartialEq, Eq)]
-#[error("--{flag} (TIDELINE_{variable}): {value:?}: {fault}")]
-pub struct ConfigError {
-    flag: &'static str,
-    variable: String,
-    value: String,
-    fault: String,
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// One that may be repeated.
+    #[error("--{flag} (TIDELINE_{variable}): {value:?}: {fault}")]
+    Setting {
+        /// Its flag.
+        flag: &'static str,
+        /// Its variable, after `TIDELINE_`.
+        variable: String,
+        /// What it was set to.
+        value: String,
+        /// What is wrong with that, and what would be right.
+        fault: String,
+    },
+    /// The shared cache's, which may hold a password.
+    #[error(transparent)]
+    SharedCache(#[from] SharedCacheError),
 }
 
 impl ConfigError {
     fn new(flag: &'static str, value: &str, fault: impl Into<String>) -> Self {
         let variable = flag.to_uppercase().replace('-', "_");
-        Self { flag, variable, value: value.to_owned(), fault: fault.into() }
+        Self::Setting { flag, variable, value: value.to_owned(), fault: fault.into() }
     }
 }
 
@@ -145,6 +158,7 @@ impl Config {
             }
             None => StoreConfig::Embedded { folder: folder("data-dir", &args.data_dir)? },
         };
+        let shared = shared_cache(args, &store)?;
         let mebibytes: u64 = whole("cache-size", &args.cache_size, 1..=1024 * 1024)?;
         Ok(Self {
             listen: ListenConfig {
@@ -152,7 +166,11 @@ impl Config {
                 admin: address("admin-listen", &args.admin_listen)?,
             },
             store,
-            cache: CacheConfig { max_age: time("cache-max-age", &args.cache_max_age)?, bytes: mebibytes * 1024 * 1024 },
+            cache: CacheConfig {
+                max_age: time("cache-max-age", &args.cache_max_age)?,
+                bytes: mebibytes * 1024 * 1024,
+                shared,
+            },
             limits: LimitsConfig {
                 body: whole("max-body", &args.max_body, 1..=16 * 1024 * 1024)? as usize,
                 connections: whole("max-connections", &args.max_connections, 1..=1_000_000)? as usize,
@@ -181,6 +199,23 @@ impl Config {
             },
         })
     }
+}
+
+fn shared_cache(args: &Args, store: &StoreConfig) -> Result<Option<SharedCache>, ConfigError> {
+    let Some(url) = &args.cache_url else { return Ok(None) };
+    let table = match store {
+        StoreConfig::Table { name, .. } => name,
+        StoreConfig::Embedded { .. } => "embedded",
+    };
+    let timeout = some_time("cache-timeout", &args.cache_timeout)?;
+    let config = SharedCacheConfig {
+        authorities: args.cache_ca.as_deref().map(PathBuf::from),
+        ttl: some_time("cache-ttl", &args.cache_ttl)?,
+        connect_timeout: timeout,
+        timeout,
+        ..SharedCacheConfig::new(url, table)
+    };
+    Ok(Some(SharedCache::new(&config)?))
 }
 
 fn address(flag: &'static str, value: &str) -> Result<SocketAddr, ConfigError> {
@@ -281,12 +316,13 @@ mod tests {
             (&["--create-table"], "it needs --table"),
             (&["--create-table=maybe", "--table", "documents"], "use true or false"),
             (&["--table", "documents", "--store-timeout", "0s"], "more than nothing"),
+            (&["--cache-url", "http://user:secret@host"], "--cache-url (TIDELINE_CACHE_URL)"),
             (&["--log-format", "xml"], "use text, json or auto"),
             (&["--log", "tideline=loud"], "no level"),
             (&["--log-dir", ""], "name a folder"),
         ] {
             let message = check(flags).expect_err("a fault").to_string();
-            assert!(message.contains(part), "{flags:?}: {message}");
+            assert!(message.contains(part) && !message.contains("secret"), "{flags:?}: {message}");
         }
     }
 

@@ -5,6 +5,7 @@
 
 mod exposition;
 mod process;
+mod shared_cache;
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::logging::DroppedLines;
+use crate::store::SharedCache;
 use crate::version::{COMMIT, VERSION};
 
 pub use exposition::CONTENT_TYPE;
@@ -128,8 +130,8 @@ struct BuildLabels {
 const STATUSES: std::ops::Range<usize> = 100..600;
 
 impl Metrics {
-    /// All of them at zero. Lines that the log lost are counted there and shown here.
-    pub fn new(dropped: DroppedLines) -> Self {
+    /// All of them at zero. What the log lost and the shared cache did is counted there and shown here.
+    pub fn new(dropped: DroppedLines, shared: Option<SharedCache>) -> Self {
         let histogram = || Histogram::new(LATENCY_BUCKETS);
         let metrics = Self {
             registry: Registry::default(),
@@ -148,10 +150,10 @@ impl Metrics {
             cache_entries: Gauge::default(),
             cache_bytes: Gauge::default(),
         };
-        metrics.registered(dropped)
+        metrics.registered(dropped, shared)
     }
 
-    fn registered(mut self, dropped: DroppedLines) -> Self {
+    fn registered(mut self, dropped: DroppedLines, shared: Option<SharedCache>) -> Self {
         let build = Family::<BuildLabels, Gauge>::default();
         build.get_or_create(&BuildLabels { version: VERSION, commit: COMMIT }).set(1);
         let all = self.registry.sub_registry_with_prefix("tideline");
@@ -176,6 +178,9 @@ impl Metrics {
         all.register_with_unit("cache_size", "What they take", Unit::Bytes, self.cache_bytes.clone());
         all.register("build_info", "Which build runs here", build);
         all.register_collector(Box::new(dropped));
+        if let Some(shared) = shared {
+            all.register_collector(Box::new(shared_cache::Shared(shared)));
+        }
         self.registry.register_collector(Box::new(process::Process));
         self
     }

@@ -21,6 +21,9 @@ use crate::systemd;
 /// How long the first question to the store may take before the service is ready without an answer.
 const FIRST_ANSWER: Duration = Duration::from_secs(5);
 
+/// At the end, how long the shared cache may take to be told of the last writes, where it failed before.
+const LAST_INVALIDATIONS: Duration = Duration::from_secs(1);
+
 /// Connections to the admin listener: a scraper, a watchdog and a person or two.
 const ADMIN_CONNECTIONS: usize = 64;
 
@@ -138,7 +141,7 @@ impl Server {
             let _ = end.send(true);
             serving.await
         };
-        tokio::select! {
+        let ended = tokio::select! {
             left = draining => match left {
                 Ok(0) => Ended::Clean,
                 Ok(connections) => Ended::Cut { connections },
@@ -151,7 +154,9 @@ impl Server {
                 tracing::warn!(reason, "asked again: ending at once");
                 Ended::AtOnce
             }
-        }
+        };
+        app.cache.end(LAST_INVALIDATIONS).await;
+        ended
     }
 }
 

@@ -12,6 +12,7 @@ mod failure;
 mod idempotency;
 mod items;
 mod listing;
+mod shared;
 
 use std::time::Duration;
 
@@ -23,6 +24,9 @@ use crate::model::{DocumentId, Version};
 pub use cache::{Cache, Lookup, Source};
 pub use connect::ConnectError;
 pub use dynamodb::DynamoDb;
+pub use shared::{
+    ConfigError as SharedCacheError, Entry, Failure, Found, SharedCache, SharedCacheConfig, Stats, Ticket,
+};
 
 /// A document as it stands in the store.
 #[derive(Debug, Clone, PartialEq, Eq)]

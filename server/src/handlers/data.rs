@@ -28,15 +28,23 @@ pub async fn create(app: Arc<App>, request: Request) -> Result<Response, Error> 
     let text = read_json(&head.headers, body, app.limits.body).await?;
     let document = Document::parse_new(&text)?;
     let (document, version) = match idempotency_key(&head.headers, &text)? {
-        None => (document.clone(), app.store.create(document).await?),
-        Some(key) => match app.store.create_once(document.clone(), &key).await? {
-            Created::New(version) => (document, version),
-            // The body is the same as then, so the answer is too, once it has the id that it got then.
-            Created::Replayed(id, version) if *document.id() == id => (document, version),
-            Created::Replayed(id, version) => (document.with_id(id), version),
-        },
+        None => {
+            let made = app.store.create(document.clone()).await;
+            app.cache.wrote(document.id(), made.as_ref().copied(), &app.store).await;
+            (document, made?)
+        }
+        Some(key) => {
+            let made = app.store.create_once(document.clone(), &key).await;
+            let version = made.as_ref().map(|(Created::New(version) | Created::Replayed(_, version))| *version);
+            app.cache.wrote(document.id(), version, &app.store).await;
+            match made? {
+                Created::New(version) => (document, version),
+                // The body is the same as then, so the answer is too, once it has the id that it got then.
+                Created::Replayed(id, version) if *document.id() == id => (document, version),
+                Created::Replayed(id, version) => (document.with_id(id), version),
+            }
+        }
     };
-    app.cache.invalidate(document.id()).await;
     let location = HeaderValue::try_from(format!("/data/{}", document.id()));
     let location = location.map_err(|error| Error::Internal(error.to_string()))?;
     Ok(with_header(written(StatusCode::CREATED, document.to_json(), version), LOCATION, location))
@@ -64,8 +72,9 @@ pub async fn replace(app: Arc<App>, request: Request) -> Result<Response, Error>
     let text = read_json(&head.headers, body, app.limits.body).await?;
     let document = Document::parse_at(id.clone(), &text)?;
     let answer = document.to_json();
-    let put = app.store.put(document, &precondition).await?;
-    app.cache.invalidate(&id).await;
+    let put = app.store.put(document, &precondition).await;
+    app.cache.wrote(&id, put.as_ref().map(|put| put.version), &app.store).await;
+    let put = put?;
     let status = if put.created { StatusCode::CREATED } else { StatusCode::OK };
     Ok(written(status, answer, put.version))
 }
@@ -73,8 +82,9 @@ pub async fn replace(app: Arc<App>, request: Request) -> Result<Response, Error>
 /// `DELETE /data/{id}`: 204, also when it is gone already.
 pub async fn remove(app: Arc<App>, request: Request) -> Result<Response, Error> {
     let id = document_id(&request)?;
-    app.store.delete(&id, &precondition(request.headers())?).await?;
-    app.cache.invalidate(&id).await;
+    let removed = app.store.delete(&id, &precondition(request.headers())?).await;
+    app.cache.wrote(&id, removed.as_ref().copied(), &app.store).await;
+    removed?;
     Ok(empty(StatusCode::NO_CONTENT))
 }
 

@@ -10,6 +10,7 @@ use crate::app::App;
 use crate::error::Error;
 use crate::http::{Request, Response, json, with_header};
 use crate::lifecycle::Phase;
+use crate::store::breaker::State;
 use crate::version::{COMMIT, VERSION};
 
 #[derive(Serialize)]
@@ -44,6 +45,8 @@ struct Cache {
     max_age_ms: u64,
     entries: u64,
     bytes: u64,
+    /// `up`, or `failing` while it is passed by; null where there is none.
+    shared: Option<&'static str>,
 }
 
 /// `GET /status`: 200, or 503 while draining. It asks the store once.
@@ -52,6 +55,10 @@ pub async fn show(app: Arc<App>, _: Request) -> Result<Response, Error> {
     let draining = app.lifecycle.phase() == Phase::Draining;
     let identity = app.whoami.get();
     let (entries, bytes) = app.cache.size();
+    let shared = app.cache.shared().map(|shared| match shared.stats().breaker {
+        State::Closed => "up",
+        State::Open | State::HalfOpen => "failing",
+    });
     let status = Status {
         status: match (draining, &probe) {
             (true, _) => "draining",
@@ -67,7 +74,7 @@ pub async fn show(app: Arc<App>, _: Request) -> Result<Response, Error> {
             state: probe.as_ref().err().map_or("up", |error| error.label()),
             latency_ms: probe.ok().map(|latency| (latency.as_secs_f64() * 1e6).round() / 1e3),
         },
-        cache: Cache { max_age_ms: app.cache.max_age().as_millis() as u64, entries, bytes },
+        cache: Cache { max_age_ms: app.cache.max_age().as_millis() as u64, entries, bytes, shared },
     };
     let text = serde_json::to_vec(&status).map_err(|error| Error::Internal(error.to_string()))?;
     let code = if draining { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };

@@ -1,4 +1,4 @@
-//! The cache in the process: what `/product` reads through.
+//! What `/product` reads through: a cache in the process, then the one that instances share, then the store.
 //!
 //! An entry counts from the moment its read of the store *began*, so what is served is never older than the bound, and
 //! many readers of the same document make one read of the store. Only while the store is out, what was read last is served
@@ -10,16 +10,17 @@ use std::time::{Duration, Instant};
 use moka::Expiry;
 use moka::future::Cache as Moka;
 
-use super::{DynamoDb, Record, StoreError};
+use super::{DynamoDb, Found, Record, SharedCache, StoreError, shared};
 use crate::config::CacheConfig;
 use crate::metrics::CacheMetrics;
-use crate::model::DocumentId;
+use crate::model::{DocumentId, Version};
 
 /// Documents read lately.
 #[derive(Debug)]
 pub struct Cache {
     /// None where the bound is zero: every read goes to the store.
     entries: Option<Entries>,
+    shared: Option<SharedCache>,
     max_age: Duration,
     metrics: CacheMetrics,
 }
@@ -98,15 +99,12 @@ impl Cache {
             |time| Moka::builder().max_capacity(config.bytes).weigher(weight).expire_after(SinceRead(time)).build();
         let entries = (!config.max_age.is_zero())
             .then(|| Entries { fresh: holding(config.max_age), last: holding(config.max_age.max(OUTAGE)) });
-        Self { entries, max_age: config.max_age, metrics }
+        Self { entries, shared: config.shared.clone(), max_age: config.max_age, metrics }
     }
 
     /// The document, from here or from the store.
     pub async fn read(&self, store: &DynamoDb, id: &DocumentId) -> Result<Lookup, Arc<StoreError>> {
-        let load = async {
-            let read_at = Instant::now();
-            Ok::<_, StoreError>(Entry { record: store.get(id).await?.map(Arc::new), read_at })
-        };
+        let load = self.load(store, id);
         let Some(entries) = &self.entries else {
             let entry = load.await.map_err(Arc::new)?;
             return Ok(self.found(entry, Source::Store));
@@ -126,6 +124,27 @@ impl Cache {
         }
     }
 
+    /// Reads past the cache in the process. The age counts from here: what the shared cache has is as current as what the
+    /// store has, because every write invalidates it.
+    async fn load(&self, store: &DynamoDb, id: &DocumentId) -> Result<Entry, StoreError> {
+        let read_at = Instant::now();
+        let ticket = match &self.shared {
+            None => None,
+            Some(shared) => match shared.get(id).await {
+                Found::Entry(shared::Entry { version, json }) => {
+                    let record = Record { id: id.clone(), version, json };
+                    return Ok(Entry { record: Some(Arc::new(record)), read_at });
+                }
+                Found::Nothing(ticket) => ticket,
+            },
+        };
+        let record = store.get(id).await?;
+        if let (Some(shared), Some(ticket), Some(record)) = (&self.shared, ticket, &record) {
+            shared.fill(ticket, record.version, &record.json).await;
+        }
+        Ok(Entry { record: record.map(Arc::new), read_at })
+    }
+
     fn found(&self, entry: Entry, source: Source) -> Lookup {
         let (age, count) = match source {
             Source::Store => (Duration::ZERO, &self.metrics.misses),
@@ -136,12 +155,36 @@ impl Cache {
         Lookup { record: entry.record, age, ttl: self.max_age.saturating_sub(age), source }
     }
 
-    /// Forgets a document, because it was written.
-    pub async fn invalidate(&self, id: &DocumentId) {
+    /// Forgets what a write replaced, before its client hears of it. Of a write whose outcome is not known it is assumed
+    /// that it happened.
+    pub async fn wrote(&self, id: &DocumentId, outcome: Result<Version, &StoreError>, store: &DynamoDb) {
+        let version = match outcome {
+            Ok(version) => version,
+            Err(error) if error.is_outage() => store.version_now(),
+            Err(_) => return,
+        };
+        if let Some(shared) = &self.shared {
+            shared.invalidate(id, version).await;
+        }
         if let Some(entries) = &self.entries {
             entries.fresh.invalidate(id).await;
             entries.last.invalidate(id).await;
         }
+    }
+
+    /// Delivers what the shared cache has not been told yet, within a bound: afterwards nobody else can.
+    pub async fn end(&self, bound: Duration) {
+        if let Some(shared) = &self.shared {
+            let left = shared.drain(bound).await;
+            if left > 0 {
+                tracing::error!(left, "the shared cache could not be told of these writes");
+            }
+        }
+    }
+
+    /// The cache that instances share.
+    pub fn shared(&self) -> Option<&SharedCache> {
+        self.shared.as_ref()
     }
 
     /// How old what it serves may be.

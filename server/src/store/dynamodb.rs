@@ -126,16 +126,27 @@ impl DynamoDb {
         Err(StoreError::Contended)
     }
 
-    /// Removes a document where the precondition holds; one that is gone already stays gone, and that is no error.
-    pub async fn delete(&self, id: &DocumentId, precondition: &Precondition) -> Result<(), StoreError> {
-        let mut request = self.client.delete_item().table_name(&self.table).set_key(Some(items::document_key(id)));
+    /// Removes a document where the precondition holds; one that is gone already stays gone, and that is no error. The
+    /// version is above the removed one.
+    pub async fn delete(&self, id: &DocumentId, precondition: &Precondition) -> Result<Version, StoreError> {
+        let mut request = self
+            .client
+            .delete_item()
+            .table_name(&self.table)
+            .set_key(Some(items::document_key(id)))
+            .return_values(ReturnValue::AllOld);
         if let Some(condition) = precondition.condition() {
             request = request
                 .condition_expression(format!("{} OR ({})", items::IS_NEW, condition.expression))
                 .set_expression_attribute_values((!condition.values.is_empty()).then_some(condition.values));
         }
-        self.call("DeleteItem", self.admit()?, request.send()).await.map_err(failure)?;
-        Ok(())
+        let output = self.call("DeleteItem", self.admit()?, request.send()).await.map_err(failure)?;
+        Ok(self.clock.after(output.attributes.as_ref().map(items::version).transpose()?))
+    }
+
+    /// A version above that of every write that was begun here: for one whose outcome is not known.
+    pub fn version_now(&self) -> Version {
+        self.clock.after(None)
     }
 
     /// Leave to make one call, unless the store failed too often in a row: then nobody waits for it.

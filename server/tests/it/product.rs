@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::redis::RedisServer;
 use crate::support::TestServer;
 
 const READS: &str = r#"tideline_store_calls_total{operation="GetItem",result="ok"}"#;
@@ -78,4 +79,86 @@ async fn a_maximum_age_of_zero_turns_the_cache_off() {
         assert_eq!(answer.header("cache-status"), "Tideline; fwd=bypass");
     }
     assert_eq!(server.admin.metric(READS).await, before + 3.0);
+}
+
+/// Flags of an instance on a shared cache, which the machine's other work does not make fail.
+fn shared(url: &str) -> [&str; 6] {
+    ["--cache-url", url, "--cache-max-age", "200ms", "--cache-timeout", "5s"]
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server: apt-get install redis-server"]
+async fn what_one_instance_read_another_finds_in_the_shared_cache() {
+    let redis = RedisServer::start(&[]).await;
+    let one = TestServer::with(&shared(&redis.url())).await;
+    let two = one.beside(&shared(&redis.url())).await;
+    let made = one.api.post(r#"{"id":"a","v":1}"#).await;
+    one.api.get("/product/a").await;
+    let before = two.admin.metric(READS).await;
+    let read = two.api.get("/product/a").await;
+    assert_eq!((&read.body, read.header("etag")), (&made.body, made.header("etag")));
+    assert_eq!(two.admin.metric(READS).await, before, "the store was asked");
+    assert_eq!(two.admin.metric("tideline_shared_cache_hits_total").await, 1.0);
+    assert_eq!(two.api.get("/status").await.json()["cache"]["shared"], "up");
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server: apt-get install redis-server"]
+async fn no_read_is_older_than_a_write_acknowledged_a_bound_ago() {
+    let redis = RedisServer::start(&[]).await;
+    let writer = TestServer::with(&shared(&redis.url())).await;
+    let reader = writer.beside(&shared(&redis.url())).await;
+    writer.api.post(r#"{"id":"a","v":0}"#).await;
+    for version in 1..=20 {
+        // Readers fill the caches all the while.
+        let reading = tokio::spawn({
+            let api = reader.api.clone();
+            async move { futures_util::future::join_all((0..20).map(|_| api.get("/product/a"))).await }
+        });
+        let write = match version % 5 {
+            0 => writer.api.delete("a", &[]).await,
+            _ => writer.api.put("a", &[], format!("{{\"v\":{version}}}")).await,
+        };
+        assert!(write.status.is_success(), "{}", write.text());
+        let written = Instant::now();
+        reading.await.unwrap();
+        loop {
+            let asked = written.elapsed();
+            let read = reader.api.get("/product/a").await;
+            let current = match version % 5 {
+                0 => read.status == 404,
+                _ => read.status == 200 && read.json()["v"] == version,
+            };
+            if current {
+                break;
+            }
+            assert!(asked <= Duration::from_millis(200), "asked {asked:?} after write {version}: {}", read.text());
+        }
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server: apt-get install redis-server"]
+async fn a_shared_cache_that_dies_fails_no_request_and_is_used_again_when_it_is_back() {
+    let mut redis = RedisServer::start(&[]).await;
+    let server = TestServer::with(&["--cache-url", &redis.url(), "--cache-max-age", "10ms"]).await;
+    server.api.post(r#"{"id":"a","v":0}"#).await;
+    redis.kill();
+    for version in 1..=20 {
+        let put = server.api.put("a", &[], format!("{{\"v\":{version}}}")).await;
+        assert_eq!(put.status, 200, "{}", put.text());
+        assert_eq!(server.api.get("/product/a").await.json()["v"], version);
+    }
+    assert_eq!(server.api.get("/status").await.json()["cache"]["shared"], "failing");
+    assert_eq!(server.api.get("/status").await.json()["status"], "healthy", "a cache is no condition of health");
+    redis.resume().await;
+    let fills = "tideline_shared_cache_fills_total";
+    let filled = |metrics: &crate::support::Answer| !metrics.text().contains(&format!("{fills} 0\n"));
+    let asking = async {
+        while !filled(&server.admin.get("/metrics").await) {
+            server.api.get("/product/a").await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), asking).await.expect("it is not used again");
+    assert_eq!(server.api.get("/product/a").await.json()["v"], 20);
 }
