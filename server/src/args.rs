@@ -70,6 +70,30 @@ pub struct Args {
     #[arg(long, env = "TIDELINE_MAX_BODY", value_name = "BYTES", default_value = "1048576")]
     pub max_body: String,
 
+    /// The largest request head, in bytes.
+    #[arg(long, env = "TIDELINE_MAX_HEAD", value_name = "BYTES", default_value = "16384")]
+    pub max_head: String,
+
+    /// Header lines in a request, at the most.
+    #[arg(long, env = "TIDELINE_MAX_HEADERS", value_name = "COUNT", default_value = "100")]
+    pub max_headers: String,
+
+    /// The longest request URI, in bytes.
+    #[arg(long, env = "TIDELINE_MAX_URI", value_name = "BYTES", default_value = "8000")]
+    pub max_uri: String,
+
+    /// From a request's first byte to the end of its head. A number with ms, s or m.
+    #[arg(long, env = "TIDELINE_HEAD_TIMEOUT", value_name = "TIME", default_value = "10s")]
+    pub head_timeout: String,
+
+    /// How long a request's body may take to arrive. A number with ms, s or m.
+    #[arg(long, env = "TIDELINE_BODY_TIMEOUT", value_name = "TIME", default_value = "10s")]
+    pub body_timeout: String,
+
+    /// For how long a client may take nothing of its answer before it is cut off. A number with ms, s or m.
+    #[arg(long, env = "TIDELINE_WRITE_TIMEOUT", value_name = "TIME", default_value = "10s")]
+    pub write_timeout: String,
+
     /// Connections open at once on the public listener; more wait in the kernel's queue.
     #[arg(long, env = "TIDELINE_MAX_CONNECTIONS", value_name = "COUNT", default_value = "10000")]
     pub max_connections: String,
@@ -78,7 +102,7 @@ pub struct Args {
     #[arg(long, env = "TIDELINE_MAX_IN_FLIGHT", value_name = "COUNT", default_value = "512")]
     pub max_in_flight: String,
 
-    /// How long a request may take, beside up to 10 s for its body to arrive. A number with ms, s or m.
+    /// How long a request may take, beside the time for its body to arrive. A number with ms, s or m.
     #[arg(long, env = "TIDELINE_REQUEST_TIMEOUT", value_name = "TIME", default_value = "5s")]
     pub request_timeout: String,
 

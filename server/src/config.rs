@@ -8,6 +8,7 @@ use thiserror::Error;
 use tracing_subscriber::EnvFilter;
 
 use crate::args::Args;
+use crate::guard;
 use crate::store::{SharedCache, SharedCacheConfig, SharedCacheError};
 
 /// Everything that can be set.
@@ -77,6 +78,8 @@ pub struct LimitsConfig {
     pub body: usize,
     /// Connections open at once. Default 10,000.
     pub connections: usize,
+    /// What one connection's client may take: bytes of head, times.
+    pub guard: guard::Limits,
     /// Requests in flight at once; more are told to come back. Default 512.
     pub in_flight: usize,
     /// How long a request may take, beside what its body takes to arrive. Default 5 s.
@@ -174,6 +177,15 @@ impl Config {
             limits: LimitsConfig {
                 body: whole("max-body", &args.max_body, 1..=16 * 1024 * 1024)? as usize,
                 connections: whole("max-connections", &args.max_connections, 1..=1_000_000)? as usize,
+                guard: guard::Limits {
+                    head_bytes: whole("max-head", &args.max_head, 256..=1024 * 1024)? as usize,
+                    header_lines: whole("max-headers", &args.max_headers, 1..=1000)? as usize,
+                    target_bytes: whole("max-uri", &args.max_uri, 1..=1024 * 1024)? as usize,
+                    head_time: some_time("head-timeout", &args.head_timeout)?,
+                    body_time: some_time("body-timeout", &args.body_timeout)?,
+                    write_stall: some_time("write-timeout", &args.write_timeout)?,
+                    ..guard::Limits::default()
+                },
                 in_flight: whole("max-in-flight", &args.max_in_flight, 1..=100_000)? as usize,
                 request_time: some_time("request-timeout", &args.request_timeout)?,
             },

@@ -9,6 +9,7 @@ use http::header::{ACCEPT_ENCODING, ALLOW, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
 use thiserror::Error;
 
+use crate::guard::Refusal;
 use crate::http::Problem;
 use crate::model::Invalid;
 use crate::store::StoreError;
@@ -28,6 +29,9 @@ pub enum Error {
     /// There is no document of this id.
     #[error("no such document")]
     NoDocument,
+    /// The connection's guard refused it: it is no HTTP request to the letter, or too large, or too slow.
+    #[error("refused: {}", .0.detail)]
+    Refused(Refusal),
     /// The id in the path is none.
     #[error("bad id: {0}")]
     BadId(String),
@@ -113,6 +117,9 @@ impl Error {
             Self::NoDocument => {
                 let detail = "there is no document of this id";
                 Problem::new(S::NOT_FOUND, "no-document", "No such document", detail)
+            }
+            Self::Refused(refusal) => {
+                Problem::new(refusal.status, refusal.kind.name(), "Request refused", refusal.detail)
             }
             Self::BadId(fault) => Problem::new(S::BAD_REQUEST, "bad-id", "Not an id", fault.clone()),
             Self::BadQuery(fault) => Problem::new(S::BAD_REQUEST, "bad-query", "Bad query parameter", fault.clone()),

@@ -11,7 +11,6 @@ mod authorize;
 mod observe;
 
 use std::convert::Infallible;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -30,6 +29,7 @@ use crate::error::Error;
 use crate::http::{Request, Response};
 use crate::metrics::ListenerMetrics;
 use crate::routes::{Matched, Router};
+use crate::serve::Peer;
 
 /// What one listener's connections share.
 #[derive(Debug, Clone)]
@@ -45,13 +45,13 @@ pub struct Shared {
 /// The stack, for one connection from `peer`.
 pub fn stack(
     shared: Shared,
-    peer: IpAddr,
+    peer: Peer,
 ) -> impl Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send {
     let (app, authority) = (shared.app.clone(), shared.app.clone());
     let answer = Answer { app: shared.app.clone() };
     ServiceBuilder::new()
         .layer(SetResponseHeaderLayer::overriding(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")))
-        .layer_fn(move |inner| Observe { inner, shared: shared.clone(), peer })
+        .layer_fn(move |inner| Observe { inner, shared: shared.clone(), peer: peer.clone() })
         .layer_fn(move |inner| Admit { inner, app: app.clone() })
         .layer_fn(move |inner| Authorize { inner, app: authority.clone() })
         .service(answer)

@@ -2,7 +2,7 @@
 //!
 //! A request flows one way, and each room knows only the next:
 //!
-//! [`serve`] (connections) → [`layers`] (what every request passes) → [`routes`] (the one table of URLs) → [`handlers`]
+//! [`serve`] (connections) → [`guard`] (their bytes and times) → [`layers`] (what every request passes) → [`routes`] (the one table of URLs) → [`handlers`]
 //! (one file for each resource) → [`store`] (DynamoDB, the cache). What it carries is a [`model::Document`]. Errors rise
 //! untouched to [`error`], where each gets its status and its problem document.
 //!
@@ -14,6 +14,7 @@ pub mod app;
 pub mod args;
 pub mod config;
 pub mod error;
+pub mod guard;
 pub mod handlers;
 pub mod http;
 pub mod identity;

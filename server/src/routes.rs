@@ -57,7 +57,8 @@ const EXEMPT: [&str; 4] = ["/status", "/health", "/metrics", "/live"];
 #[derive(Debug)]
 pub struct Router {
     paths: matchit::Router<Path>,
-    unmatched: HashMap<&'static str, Arc<Endpoint>>,
+    unmatched: Path,
+    refused: Arc<Endpoint>,
 }
 
 /// The endpoints of one path, by method.
@@ -127,7 +128,15 @@ impl Router {
             let inserted = paths.insert(path, endpoints(path, &handlers, metrics));
             debug_assert!(inserted.is_ok(), "{path} is no route, or the same as another");
         }
-        Self { paths, unmatched: by_method("unmatched", metrics, |_| Answer::UnknownPath) }
+        // `OPTIONS *` asks about the whole service; the guard lets no other method through with it.
+        let everything = HeaderValue::from_static("GET, HEAD, POST, PUT, DELETE, OPTIONS");
+        let inserted = paths.insert("*", by_method("*", metrics, |_| Answer::Options(everything.clone())));
+        debug_assert!(inserted.is_ok());
+        let unmatched = by_method("unmatched", metrics, |_| Answer::UnknownPath);
+        let metrics = metrics.endpoint(OTHER, "refused");
+        let refused =
+            Arc::new(Endpoint { method: OTHER, route: "refused", metrics, exempt: true, answer: Answer::UnknownPath });
+        Self { paths, unmatched, refused }
     }
 
     /// The endpoint of a request: there always is one, if only to say that there is none.
@@ -137,6 +146,13 @@ impl Router {
         let endpoints = found.map_or(&self.unmatched, |found| found.value);
         let endpoint = endpoints.get(method.as_str()).unwrap_or_else(|| &endpoints[OTHER]);
         Matched { endpoint: endpoint.clone(), id }
+    }
+}
+
+impl Router {
+    /// The endpoint of what the guard refused, which has no route.
+    pub fn refused(&self) -> Matched {
+        Matched { endpoint: self.refused.clone(), id: None }
     }
 }
 

@@ -14,18 +14,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, Semaphore, watch};
 use tower::Service;
 
+use crate::guard::{self, ConnectionFaults, Guarded};
 use crate::http::{Request, Response};
 use crate::metrics::ListenerMetrics;
 
 /// How long a connection may be idle. Above a load balancer's 60 s: the balancer must be the one to close, or it now and
 /// then sends a request into a connection that is just going.
 const IDLE: Duration = Duration::from_secs(75);
-
-/// Header lines in a request.
-const MAX_HEADERS: usize = 100;
-
-/// What a request's head may take, in bytes.
-const MAX_HEAD: usize = 16 * 1024;
 
 /// After a failed accept (no file descriptors, most likely) the next try waits this long: trying at once would spin.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
@@ -40,15 +35,26 @@ pub struct Limits {
     pub connections: usize,
     /// How long requests in flight may go on after the end of accepting.
     pub drain: Duration,
+    /// What one connection's client may take.
+    pub guard: guard::Limits,
+}
+
+/// The other end of a connection.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    /// Its address.
+    pub address: IpAddr,
+    /// What the connection's guard has refused.
+    pub faults: ConnectionFaults,
 }
 
 /// Serves connections from `listener` until `shutdown`, then lets what is in flight end. Returns how many connections
 /// were still busy when the drain's time was over; zero is a clean end.
 ///
-/// `service` makes the service of one connection from the address of its peer.
+/// `service` makes the service of one connection.
 pub async fn serve<S>(
     listener: TcpListener,
-    service: impl Fn(IpAddr) -> S,
+    service: impl Fn(Peer) -> S,
     metrics: ListenerMetrics,
     limits: Limits,
     shutdown: impl Future<Output = ()>,
@@ -64,7 +70,7 @@ where
             () = &mut shutdown => break,
             accepted = accept(&listener, &slots) => accepted,
         };
-        let (stream, peer, slot) = match accepted {
+        let (stream, address, slot) = match accepted {
             Ok(accepted) => accepted,
             // The client gave up before we took it: nothing of ours is short.
             Err(error) if error.kind() == std::io::ErrorKind::ConnectionAborted => continue,
@@ -75,10 +81,12 @@ where
             }
         };
         let counted = metrics.begin_connection();
-        let (service, ending) = (service(peer), ending.clone());
+        let (stream, faults) = Guarded::new(stream, limits.guard);
+        let (service, ending) = (service(Peer { address, faults }), ending.clone());
+        let head = (limits.guard.head_bytes, limits.guard.header_lines);
         tokio::spawn(async move {
-            if let Err(error) = connection(stream, service, ending).await {
-                tracing::debug!(%error, %peer, "a connection ended early");
+            if let Err(error) = connection(stream, head, service, ending).await {
+                tracing::debug!(%error, %address, "a connection ended early");
             }
             drop((counted, slot));
         });
@@ -102,7 +110,12 @@ struct Activity {
 }
 
 /// Serves one connection to its end, or until `ending` closes and the request in flight is answered.
-async fn connection<S>(stream: TcpStream, service: S, mut ending: watch::Receiver<()>) -> hyper::Result<()>
+async fn connection<S>(
+    stream: Guarded<TcpStream>,
+    (head_bytes, header_lines): (usize, usize),
+    service: S,
+    mut ending: watch::Receiver<()>,
+) -> hyper::Result<()>
 where
     S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
 {
@@ -123,9 +136,12 @@ where
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(IDLE)
-        .max_headers(MAX_HEADERS)
-        .max_buf_size(MAX_HEAD)
-        .pipeline_flush(true)
+        .max_headers(header_lines)
+        // hyper has a floor of its own.
+        .max_buf_size(head_bytes.max(8 * 1024))
+        // Else it takes the end of reading for the client's leaving, and answers nothing. (And `pipeline_flush` stays off:
+        // with it an answer is lost when the connection closes with a request unread.)
+        .half_close(true)
         .serve_connection(TokioIo::new(stream), service);
     let mut serving = std::pin::pin!(serving);
     tokio::select! {

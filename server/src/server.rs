@@ -110,7 +110,7 @@ impl Server {
                 // An error means that the sender is gone: the end as well.
                 let _ = ending.wait_for(|ending| *ending).await;
             };
-            let limits = Limits { connections, drain: drain.timeout };
+            let limits = Limits { connections, drain: drain.timeout, guard: app.limits.guard };
             tokio::spawn(serve(listener, move |peer| stack(shared.clone(), peer), metrics, limits, shutdown))
         };
         let serving = listener("public", public, Router::public(&app.metrics), connections);

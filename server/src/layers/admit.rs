@@ -17,9 +17,6 @@ use crate::error::Error;
 use crate::http::{Request, Response};
 use crate::routes::Matched;
 
-/// What a body may take to arrive comes on top of the bound: see the connection's guard.
-const BODY_TIME: Duration = Duration::from_secs(10);
-
 /// See the module.
 #[derive(Debug, Clone)]
 pub(super) struct Admit<S> {
@@ -47,7 +44,8 @@ where
         let Ok(slot) = self.app.slots.clone().try_acquire_owned() else {
             return std::future::ready(Err(Error::Overloaded)).boxed();
         };
-        let body_time = if request.body().is_end_stream() { Duration::ZERO } else { BODY_TIME };
+        // What a body may take to arrive comes on top: the connection's guard sees to that.
+        let body_time = if request.body().is_end_stream() { Duration::ZERO } else { self.app.limits.guard.body_time };
         let bound = self.app.limits.request_time + body_time;
         let answering = tokio::time::timeout(bound, self.inner.call(request));
         async move {

@@ -11,7 +11,7 @@ use std::time::Instant;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use http::header::CONNECTION;
-use http::{HeaderName, HeaderValue, StatusCode, Uri};
+use http::{HeaderName, HeaderValue, StatusCode};
 use hyper::body::Body;
 use tower::Service;
 
@@ -23,6 +23,7 @@ use crate::lifecycle::Phase;
 use crate::logging::Line;
 use crate::metrics::InFlight;
 use crate::routes::Matched;
+use crate::serve::Peer;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const INSTANCE: HeaderName = HeaderName::from_static("x-tideline-instance");
@@ -34,7 +35,7 @@ const VERSION: HeaderName = HeaderName::from_static("x-tideline-version");
 pub(super) struct Observe<S> {
     pub(super) inner: S,
     pub(super) shared: Shared,
-    pub(super) peer: IpAddr,
+    pub(super) peer: Peer,
 }
 
 impl<S> Service<Request> for Observe<S>
@@ -51,12 +52,27 @@ where
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
+        if let Some(refusal) = self.peer.faults.take_refused(request.headers()) {
+            // What stands here is the guard's own; the refusal has what is known of the client's.
+            let mut observed = Observation::begin(self, &request, self.shared.router.refused());
+            observed.method = refusal.method.clone().unwrap_or_default();
+            observed.path = refusal.path.clone().unwrap_or_default();
+            let answer = observed.end(Err(Error::Refused(refusal)));
+            return std::future::ready(Ok(answer)).boxed();
+        }
         let matched = self.shared.router.find(request.method(), request.uri().path());
         let observed = Observation::begin(self, &request, matched.clone());
         request.extensions_mut().insert(matched);
+        let faults = self.peer.faults.clone();
         let answering = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
         async move {
-            let result = answering.await.unwrap_or(Err(Error::Panicked));
+            let result = match answering.await.unwrap_or(Err(Error::Panicked)) {
+                // The guard ended the body, and knows why.
+                Err(Error::BodyBroken(fault)) => {
+                    Err(faults.body_refusal().map_or(Error::BodyBroken(fault), Error::Refused))
+                }
+                result => result,
+            };
             Ok(observed.end(result))
         }
         .boxed()
@@ -67,8 +83,8 @@ where
 struct Observation {
     app: Arc<App>,
     matched: Matched,
-    method: http::Method,
-    uri: Uri,
+    method: String,
+    path: String,
     peer: IpAddr,
     request_id: HeaderValue,
     started: Instant,
@@ -83,9 +99,9 @@ impl Observation {
             request_id: app.request_ids.of(request.headers()),
             app,
             matched,
-            method: request.method().clone(),
-            uri: request.uri().clone(),
-            peer: observe.peer,
+            method: request.method().as_str().to_owned(),
+            path: request.uri().path().to_owned(),
+            peer: observe.peer.address,
             started: Instant::now(),
             ended: false,
             _in_flight: observe.shared.metrics.begin_request(),
@@ -107,8 +123,9 @@ impl Observation {
         headers.insert(INSTANCE, instance);
         headers.insert(ZONE, zone);
         headers.insert(VERSION, version);
-        if self.app.lifecycle.phase() == Phase::Draining {
-            // So that no client sends its next request into a connection that is about to go.
+        let unread = matches!(error, Some(Error::Refused(_) | Error::BodyTooLarge { .. }));
+        if unread || self.app.lifecycle.phase() == Phase::Draining {
+            // Nothing more is read where the rules were broken, or of too large a body. And at the end: so that no client sends its next request into a connection that is about to go.
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         let bytes = response.body().size_hint().exact().unwrap_or_default();
@@ -122,8 +139,8 @@ impl Observation {
         let elapsed = self.started.elapsed();
         self.matched.endpoint.metrics.observe(status, elapsed);
         self.app.access.write(&Line {
-            method: self.method.as_str(),
-            path: self.uri.path(),
+            method: &self.method,
+            path: &self.path,
             route: self.matched.endpoint.route,
             status: status.as_u16(),
             elapsed,

@@ -10,6 +10,8 @@ mod authorization;
 mod browser;
 mod data;
 mod faults;
+mod guard;
+mod hostile;
 mod idempotency;
 mod instance;
 mod limits;

@@ -99,7 +99,7 @@ pub async fn serve_routes(flags: &[&str], table: &'static [(Method, &'static str
     let metrics = app.metrics.listener("public");
     let shared =
         Shared { app: app.clone(), router: Arc::new(Router::of(table, &app.metrics)), metrics: metrics.clone() };
-    let limits = Limits { connections: 100, drain: std::time::Duration::ZERO };
+    let limits = Limits { connections: 100, drain: std::time::Duration::ZERO, guard: config.limits.guard };
     let service = move |peer| stack(shared.clone(), peer);
     tokio::spawn(serve(listener, service, metrics, limits, std::future::pending()));
     (api, app)
