@@ -53,6 +53,8 @@ pub enum Precondition {
     VersionIn(Vec<Version>),
     /// There is none, or it is none of these versions.
     VersionNotIn(Vec<Version>),
+    /// Both of these.
+    Both(Box<(Precondition, Precondition)>),
     /// There is one, and it was not written after this moment, in milliseconds since 1970.
     UnmodifiedSince(u64),
 }

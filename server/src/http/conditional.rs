@@ -49,16 +49,17 @@ pub fn freshness(headers: &HeaderMap, version: Version) -> Result<Freshness, Err
 
 /// What a write's conditions ask of the store.
 pub fn precondition(headers: &HeaderMap) -> Result<Precondition, Error> {
-    let matching = tags(headers, &IF_MATCH)?;
-    let unmatching = tags(headers, &IF_NONE_MATCH)?;
+    let matching = tags(headers, &IF_MATCH)?.map(|tags| match tags {
+        Tags::Any => Precondition::Exists,
+        tags => Precondition::VersionIn(tags.versions(false)),
+    });
+    let unmatching = tags(headers, &IF_NONE_MATCH)?.map(|tags| match tags {
+        Tags::Any => Precondition::Absent,
+        tags => Precondition::VersionNotIn(tags.versions(true)),
+    });
     Ok(match (matching, unmatching) {
-        (Some(_), Some(_)) => {
-            return Err(Error::BadHeader { name: "If-Match", fault: "send it or If-None-Match, not both".to_owned() });
-        }
-        (Some(Tags::Any), None) => Precondition::Exists,
-        (Some(tags), None) => Precondition::VersionIn(tags.versions(false)),
-        (None, Some(Tags::Any)) => Precondition::Absent,
-        (None, Some(tags)) => Precondition::VersionNotIn(tags.versions(true)),
+        (Some(matching), Some(unmatching)) => Precondition::Both(Box::new((matching, unmatching))),
+        (Some(one), None) | (None, Some(one)) => one,
         (None, None) => date(headers, &IF_UNMODIFIED_SINCE).map_or(Precondition::None, |moment| {
             // The header has whole seconds: all of that second counts as before.
             let millis = moment.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() * 1000 + 999);
@@ -159,6 +160,10 @@ mod tests {
             (vec![(IF_NONE_MATCH, "W/\"8\"")], Precondition::VersionNotIn(vec![version("8")])),
             (vec![(IF_UNMODIFIED_SINCE, "Thu, 01 Jan 1970 00:00:01 GMT")], Precondition::UnmodifiedSince(1999)),
             (vec![(IF_UNMODIFIED_SINCE, "yesterday")], Precondition::None),
+            (
+                vec![(IF_MATCH, "*"), (IF_NONE_MATCH, "\"7\"")],
+                Precondition::Both(Box::new((Precondition::Exists, Precondition::VersionNotIn(vec![version("7")])))),
+            ),
         ] {
             assert_eq!(precondition(&headers(&lines)).unwrap(), expected, "{lines:?}");
         }
@@ -171,7 +176,6 @@ mod tests {
             vec![(IF_MATCH, "\"7")],
             vec![(IF_MATCH, "")],
             vec![(IF_MATCH, "*, \"7\"")],
-            vec![(IF_MATCH, "\"7\""), (IF_NONE_MATCH, "*")],
             vec![(IF_NONE_MATCH, &*["\"1\""; 51].join(","))],
         ] {
             assert!(precondition(&headers(&lines)).is_err(), "{lines:?}");

@@ -105,9 +105,14 @@ pub(super) struct Condition {
 impl Precondition {
     /// The same as an expression for DynamoDB to check; none where nothing must hold.
     pub(super) fn condition(&self) -> Option<Condition> {
+        self.condition_with("known")
+    }
+
+    /// The values' names begin with `prefix`.
+    fn condition_with(&self, prefix: &str) -> Option<Condition> {
         let mut values = Item::new();
         let mut bind = |versions: &[Version]| {
-            let names: Vec<String> = (0..versions.len()).map(|index| format!(":known{index}")).collect();
+            let names: Vec<String> = (0..versions.len()).map(|index| format!(":{prefix}{index}")).collect();
             values.extend(names.iter().cloned().zip(versions.iter().map(number)));
             names.join(", ")
         };
@@ -122,6 +127,13 @@ impl Precondition {
             Self::VersionIn(known) => format!("version IN ({})", bind(known)),
             Self::VersionNotIn(known) if known.is_empty() => return None,
             Self::VersionNotIn(known) => format!("{IS_NEW} OR NOT version IN ({})", bind(known)),
+            Self::Both(two) => match (two.0.condition_with("first"), two.1.condition_with("second")) {
+                (Some(first), Some(second)) => {
+                    values.extend(first.values.into_iter().chain(second.values));
+                    format!("({}) AND ({})", first.expression, second.expression)
+                }
+                (first, second) => return first.or(second),
+            },
             Self::UnmodifiedSince(moment) => {
                 values.insert(":moment".to_owned(), number(moment));
                 "updated_at <= :moment".to_owned()
@@ -133,6 +145,7 @@ impl Precondition {
     /// Whether it holds of what stands in the store.
     pub(super) fn holds(&self, current: Option<Version>) -> bool {
         match (self, current) {
+            (Self::Both(two), _) => two.0.holds(current) && two.1.holds(current),
             (Self::None, _) | (Self::Exists, Some(_)) | (Self::Absent | Self::VersionNotIn(_), None) => true,
             (Self::VersionIn(known), Some(version)) => known.contains(&version),
             (Self::VersionNotIn(known), Some(version)) => !known.contains(&version),
@@ -145,6 +158,7 @@ impl Precondition {
     pub(super) fn greatest(&self) -> Option<Version> {
         match self {
             Self::VersionIn(known) => known.iter().max().copied(),
+            Self::Both(two) => two.0.greatest().max(two.1.greatest()),
             _ => None,
         }
     }

@@ -153,6 +153,14 @@ async fn put_honours_its_conditions() {
     assert_eq!(made.status, 201);
     assert_eq!(server.api.put("a", &[("if-none-match", "*")], r#"{"v":0}"#).await.status, 412);
     let old = made.header("etag");
+    for (matching, unmatching) in [(old, "*"), ("\"1\"", "\"2\""), ("*", old)] {
+        let both = [("if-match", matching), ("if-none-match", unmatching)];
+        assert_eq!(server.api.put("a", &both, "{}").await.status, 412, "{matching} and {unmatching}");
+    }
+    let both = [("if-match", old), ("if-none-match", "\"1\"")];
+    let made = server.api.put("a", &both, "{}").await;
+    assert_eq!(made.status, 200, "{}", made.text());
+    let old = made.header("etag");
     let replaced = server.api.put("a", &[("if-match", old)], r#"{"v":1}"#).await;
     assert_eq!(replaced.status, 200);
     let new = replaced.header("etag");

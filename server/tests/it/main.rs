@@ -10,6 +10,7 @@ mod authorization;
 mod browser;
 mod data;
 mod faults;
+mod fleet;
 mod guard;
 mod hostile;
 mod idempotency;

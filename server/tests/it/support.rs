@@ -111,6 +111,11 @@ pub fn sha256(token: &str) -> String {
     hex::encode(Sha256::digest(token))
 }
 
+/// How much of a test that can be long: the short form, or with `TIDELINE_CHAOS` (`make chaos`) the full one.
+pub fn long_or_short(full: usize, short: usize) -> usize {
+    if std::env::var_os("TIDELINE_CHAOS").is_some() { full } else { short }
+}
+
 /// Whether the store is a DynamoDB outside this process.
 pub fn elsewhere() -> bool {
     std::env::var_os("TIDELINE_TEST_TABLES").is_some()
