@@ -11,7 +11,7 @@ use std::time::Instant;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use http::header::CONNECTION;
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use hyper::body::Body;
 use tower::Service;
 
@@ -55,8 +55,7 @@ where
         if let Some(refusal) = self.peer.faults.take_refused(request.headers()) {
             // What stands here is the guard's own; the refusal has what is known of the client's.
             let mut observed = Observation::begin(self, &request, self.shared.router.refused());
-            observed.method = refusal.method.clone().unwrap_or_default();
-            observed.path = refusal.path.clone().unwrap_or_default();
+            observed.refused = Some((refusal.method.clone(), refusal.path.clone()));
             let answer = observed.end(Err(Error::Refused(refusal)));
             return std::future::ready(Ok(answer)).boxed();
         }
@@ -83,8 +82,10 @@ where
 struct Observation {
     app: Arc<App>,
     matched: Matched,
-    method: String,
-    path: String,
+    method: Method,
+    uri: Uri,
+    /// What is known of the method and the path of a request that the guard refused.
+    refused: Option<(Option<String>, Option<String>)>,
     peer: IpAddr,
     request_id: HeaderValue,
     started: Instant,
@@ -99,8 +100,9 @@ impl Observation {
             request_id: app.request_ids.of(request.headers()),
             app,
             matched,
-            method: request.method().as_str().to_owned(),
-            path: request.uri().path().to_owned(),
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            refused: None,
             peer: observe.peer.address,
             started: Instant::now(),
             ended: false,
@@ -137,10 +139,14 @@ impl Observation {
 
     fn record(&self, status: StatusCode, bytes: u64, error: Option<&str>) {
         let elapsed = self.started.elapsed();
+        let (method, path) = match &self.refused {
+            None => (self.method.as_str(), self.uri.path()),
+            Some((method, path)) => (method.as_deref().unwrap_or_default(), path.as_deref().unwrap_or_default()),
+        };
         self.matched.endpoint.metrics.observe(status, elapsed);
         self.app.access.write(&Line {
-            method: &self.method,
-            path: &self.path,
+            method,
+            path,
             route: self.matched.endpoint.route,
             status: status.as_u16(),
             elapsed,

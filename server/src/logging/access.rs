@@ -262,6 +262,18 @@ mod tests {
     }
 
     #[test]
+    fn a_full_disk_costs_lines_that_are_counted() {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let dropped = Arc::new(AtomicU64::new(0));
+        let log = AccessLog::start(full, true, dropped.clone());
+        for _ in 0..100 {
+            log.write(&line("/", None));
+        }
+        drop(log);
+        assert_eq!(dropped.load(Ordering::Relaxed), 100);
+    }
+
+    #[test]
     fn text_for_people_escapes_control_characters() {
         let mut out = Vec::new();
         line("/\u{1b}[2J", None).append_text(&mut out);

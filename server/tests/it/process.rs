@@ -297,6 +297,37 @@ async fn behind_a_passed_on_socket_it_is_replaced_under_load_and_nothing_is_refu
 }
 
 #[tokio::test]
+async fn without_file_descriptors_it_waits_and_then_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let api = Api::at(listener.local_addr().unwrap());
+    let mut limited = Command::new("sh");
+    limited
+        .current_dir(folder.path())
+        .args(["-c", r#"ulimit -n 64; exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec "$0""#])
+        .arg(env!("CARGO_BIN_EXE_tideline"))
+        .env("TIDELINE_ADMIN_LISTEN", "127.0.0.1:0")
+        .stdin(Stdio::from(OwnedFd::from(listener.try_clone().unwrap())))
+        .stderr(Stdio::null())
+        .kill_on_drop(true);
+    let child = limited.spawn().unwrap();
+    api.until("/health", |answer| answer.status == 200).await;
+    let mut held = Vec::new();
+    for _ in 0..100 {
+        held.push(TcpStream::connect(api.address).await.unwrap());
+    }
+    // Out of descriptors it must not spin: a second of that would be a hundred of the kernel's ticks.
+    let process = procfs::process::Process::new(child.id().unwrap().try_into().unwrap()).unwrap();
+    let ticks = || process.stat().map(|stat| stat.utime + stat.stime).unwrap();
+    let before = ticks();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(ticks() - before < 30, "{} ticks of CPU in a second of waiting", ticks() - before);
+    drop(held);
+    let fresh = Api::without_keep_alive(api.address);
+    fresh.until("/data", |answer| answer.status == 200).await;
+}
+
+#[tokio::test]
 async fn the_watchdog_hears_of_it_only_while_the_public_listener_answers() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notify");
