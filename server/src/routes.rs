@@ -147,9 +147,7 @@ impl Router {
         let endpoint = endpoints.get(method.as_str()).unwrap_or_else(|| &endpoints[OTHER]);
         Matched { endpoint: endpoint.clone(), id }
     }
-}
 
-impl Router {
     /// The endpoint of what the guard refused, which has no route.
     pub fn refused(&self) -> Matched {
         Matched { endpoint: self.refused.clone(), id: None }

@@ -83,9 +83,8 @@ where
         let counted = metrics.begin_connection();
         let (stream, faults) = Guarded::new(stream, limits.guard);
         let (service, ending) = (service(Peer { address, faults }), ending.clone());
-        let head = (limits.guard.head_bytes, limits.guard.header_lines);
         tokio::spawn(async move {
-            if let Err(error) = connection(stream, head, service, ending).await {
+            if let Err(error) = connection(stream, limits.guard, service, ending).await {
                 tracing::debug!(%error, %address, "a connection ended early");
             }
             drop((counted, slot));
@@ -112,7 +111,7 @@ struct Activity {
 /// Serves one connection to its end, or until `ending` closes and the request in flight is answered.
 async fn connection<S>(
     stream: Guarded<TcpStream>,
-    (head_bytes, header_lines): (usize, usize),
+    limits: guard::Limits,
     service: S,
     mut ending: watch::Receiver<()>,
 ) -> hyper::Result<()>
@@ -136,9 +135,9 @@ where
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(IDLE)
-        .max_headers(header_lines)
+        .max_headers(limits.header_lines)
         // hyper has a floor of its own.
-        .max_buf_size(head_bytes.max(8 * 1024))
+        .max_buf_size(limits.head_bytes.max(8 * 1024))
         // Else it takes the end of reading for the client's leaving, and answers nothing. (And `pipeline_flush` stays off:
         // with it an answer is lost when the connection closes with a request unread.)
         .half_close(true)

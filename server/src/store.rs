@@ -80,6 +80,15 @@ pub enum Created {
     Replayed(DocumentId, Version),
 }
 
+impl Created {
+    /// The version that the document got.
+    pub fn version(&self) -> Version {
+        match self {
+            Self::New(version) | Self::Replayed(_, version) => *version,
+        }
+    }
+}
+
 /// What became of a put.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Put {

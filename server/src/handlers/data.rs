@@ -27,23 +27,15 @@ pub async fn create(app: Arc<App>, request: Request) -> Result<Response, Error> 
     let (head, body) = request.into_parts();
     let text = read_json(&head.headers, body, app.limits.body).await?;
     let document = Document::parse_new(&text)?;
-    let (document, version) = match idempotency_key(&head.headers, &text)? {
-        None => {
-            let made = app.store.create(document.clone()).await;
-            app.cache.wrote(document.id(), made.as_ref().copied(), &app.store).await;
-            (document, made?)
-        }
-        Some(key) => {
-            let made = app.store.create_once(document.clone(), &key).await;
-            let version = made.as_ref().map(|(Created::New(version) | Created::Replayed(_, version))| *version);
-            app.cache.wrote(document.id(), version, &app.store).await;
-            match made? {
-                Created::New(version) => (document, version),
-                // The body is the same as then, so the answer is too, once it has the id that it got then.
-                Created::Replayed(id, version) if *document.id() == id => (document, version),
-                Created::Replayed(id, version) => (document.with_id(id), version),
-            }
-        }
+    let made = match idempotency_key(&head.headers, &text)? {
+        None => app.store.create(document.clone()).await.map(Created::New),
+        Some(key) => app.store.create_once(document.clone(), &key).await,
+    };
+    app.cache.wrote(document.id(), made.as_ref().map(Created::version), &app.store).await;
+    let (document, version) = match made? {
+        // The body is the same as then, so the answer is too, once it has the id that it got then.
+        Created::Replayed(id, version) if *document.id() != id => (document.with_id(id), version),
+        Created::New(version) | Created::Replayed(_, version) => (document, version),
     };
     let location = HeaderValue::try_from(format!("/data/{}", document.id()));
     let location = location.map_err(|error| Error::Internal(error.to_string()))?;

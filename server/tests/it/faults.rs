@@ -245,7 +245,6 @@ async fn when_the_store_is_down_retries_do_not_double_its_load() {
 async fn a_write_whose_answer_was_lost_is_not_taken_for_anothers() {
     // The store does the write and the answer is lost; the SDK sends it again, which finds the document written.
     let (process, store) = on_faulty_store(&["--store-attempt-timeout", "300ms"]).await;
-    store.set(Fault::None);
     let lost = store.lose_next_answer();
     let made = process.api.post(r#"{"id":"b"}"#).await;
     assert_eq!(made.status, 201, "{}", made.text());

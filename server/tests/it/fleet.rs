@@ -9,6 +9,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
+use crate::process::signal;
 use crate::redis::free_port;
 use crate::support::{Api, JSON, long_or_short};
 
@@ -38,8 +39,7 @@ impl Instance {
 
     /// Ends it as systemd does, and waits for its end.
     async fn stop(mut self) {
-        let pid = self.child.id().unwrap().to_string();
-        assert!(std::process::Command::new("kill").args(["-s", "TERM", &pid]).status().unwrap().success());
+        signal(&self.child, "TERM");
         assert!(self.child.wait().await.unwrap().success());
     }
 }

@@ -17,7 +17,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStderr, Command};
 
-use crate::support::{Api, long_or_short};
+use crate::support::{Api, JSON, long_or_short};
 
 /// No process of a test lives longer than this.
 const BOUND: Duration = Duration::from_secs(20);
@@ -63,8 +63,7 @@ impl Process {
     }
 
     fn signal(&self, name: &str) {
-        let pid = self.child.id().unwrap().to_string();
-        assert!(std::process::Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+        signal(&self.child, name);
     }
 
     /// Waits for the end: the exit status, what the log calls it, and the rest of the log.
@@ -79,6 +78,12 @@ impl Process {
         };
         tokio::time::timeout(BOUND, ending).await.expect("it did not end")
     }
+}
+
+/// Sends a running process a signal.
+pub fn signal(child: &Child, name: &str) {
+    let pid = child.id().unwrap().to_string();
+    assert!(std::process::Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
 }
 
 /// Runs it to its end.
@@ -210,8 +215,7 @@ async fn an_acknowledged_write_survives_kill_9() {
                     for number in 0.. {
                         let id = format!("r{round}-w{writer}-n{number}");
                         let body = format!(r#"{{"id":"{id}","text":"{}"}}"#, "x".repeat(500));
-                        let json = [("content-type", "application/json")];
-                        match api.try_send("POST", "/data", &json, body.clone()).await {
+                        match api.try_send("POST", "/data", &[JSON], body.clone()).await {
                             Ok(answer) if answer.status == 201 => acknowledged.push((id, body)),
                             Ok(answer) => panic!("{}", answer.text()),
                             Err(_) if stopped.load(Ordering::SeqCst) => return acknowledged,
@@ -242,15 +246,14 @@ async fn an_acknowledged_write_survives_kill_9() {
     println!("{survived} writes acknowledged before {rounds} times kill -9: 0 lost, 0 torn");
 }
 
-/// Runs it as a socket unit does: with a listener passed on as file descriptor 3.
-fn with_listener(folder: &Path, listener: &std::net::TcpListener, variables: &[(&str, &str)]) -> Command {
-    let pass_on = r#"exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" "$@""#;
+/// Runs it as a socket unit does, with a listener passed on as file descriptor 3, after a `prelude` in the shell.
+fn with_listener(folder: &Path, listener: &std::net::TcpListener, prelude: &str) -> Command {
+    let pass_on = format!(r#"{prelude}exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec "$0""#);
     let mut command = Command::new("sh");
     command
         .current_dir(folder)
-        .args(["-c", pass_on, env!("CARGO_BIN_EXE_tideline")])
+        .args(["-c", &pass_on, env!("CARGO_BIN_EXE_tideline")])
         .envs([("TIDELINE_ADMIN_LISTEN", "127.0.0.1:0"), ("TIDELINE_LISTEN", "127.0.0.1:1")])
-        .envs(variables.iter().copied())
         .stdin(Stdio::from(OwnedFd::from(listener.try_clone().unwrap())))
         .stderr(Stdio::null())
         .kill_on_drop(true);
@@ -262,7 +265,7 @@ async fn behind_a_passed_on_socket_it_is_replaced_under_load_and_nothing_is_refu
     let folder = tempfile::tempdir().unwrap();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let api = Api::at(listener.local_addr().unwrap());
-    let mut process = with_listener(folder.path(), &listener, &[]).spawn().unwrap();
+    let mut process = with_listener(folder.path(), &listener, "").spawn().unwrap();
     api.until("/health", |answer| answer.status == 200).await;
     let stopped = Arc::new(AtomicBool::new(false));
     let clients: Vec<_> = (0..8)
@@ -271,7 +274,7 @@ async fn behind_a_passed_on_socket_it_is_replaced_under_load_and_nothing_is_refu
             tokio::spawn(async move {
                 let mut answered = 0;
                 while !stopped.load(Ordering::SeqCst) {
-                    let answer = api.send("POST", "/data", &[("content-type", "application/json")], "{}");
+                    let answer = api.send("POST", "/data", &[JSON], "{}");
                     assert_eq!(answer.await.status, 201);
                     answered += 1;
                 }
@@ -281,10 +284,9 @@ async fn behind_a_passed_on_socket_it_is_replaced_under_load_and_nothing_is_refu
         .collect();
     for _ in 0..5 {
         let before = api.all("/data?limit=200").await.len();
-        let pid = process.id().unwrap().to_string();
-        assert!(std::process::Command::new("kill").args(["-s", "TERM", &pid]).status().unwrap().success());
+        signal(&process, "TERM");
         assert!(tokio::time::timeout(BOUND, process.wait()).await.unwrap().unwrap().success());
-        process = with_listener(folder.path(), &listener, &[]).spawn().unwrap();
+        process = with_listener(folder.path(), &listener, "").spawn().unwrap();
         // Under load before and after: the next one goes on where this one ended.
         while api.all("/data?limit=200").await.len() <= before {}
     }
@@ -301,16 +303,7 @@ async fn without_file_descriptors_it_waits_and_then_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let api = Api::at(listener.local_addr().unwrap());
-    let mut limited = Command::new("sh");
-    limited
-        .current_dir(folder.path())
-        .args(["-c", r#"ulimit -n 64; exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec "$0""#])
-        .arg(env!("CARGO_BIN_EXE_tideline"))
-        .env("TIDELINE_ADMIN_LISTEN", "127.0.0.1:0")
-        .stdin(Stdio::from(OwnedFd::from(listener.try_clone().unwrap())))
-        .stderr(Stdio::null())
-        .kill_on_drop(true);
-    let child = limited.spawn().unwrap();
+    let child = with_listener(folder.path(), &listener, "ulimit -n 64; ").spawn().unwrap();
     api.until("/health", |answer| answer.status == 200).await;
     let mut held = Vec::new();
     for _ in 0..100 {
@@ -384,8 +377,7 @@ async fn the_log_goes_to_a_file_where_a_folder_is_named() {
     let api = Api::at(started["listen"].as_str().unwrap().parse().unwrap());
     let answer = api.send("GET", "/data/none?secret=1", &[("x-request-id", "find-me")], "").await;
     assert_eq!(answer.status, 404);
-    let pid = child.id().unwrap().to_string();
-    std::process::Command::new("kill").args(["-s", "TERM", &pid]).status().unwrap();
+    signal(&child, "TERM");
     tokio::time::timeout(BOUND, child.wait()).await.unwrap().unwrap();
     let line = read().into_iter().find(|line| line["request_id"] == "find-me").expect("the request is logged");
     assert_eq!((&line["method"], &line["path"]), (&Value::from("GET"), &Value::from("/data/none")));
