@@ -5,7 +5,7 @@ SHELL := bash
 # A toolchain that was installed a minute ago is found without a new shell.
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
-.PHONY: help run test check conformance chaos
+.PHONY: help run test check conformance chaos soak sbom
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,6 +17,7 @@ test: ## run all tests; what needs a tool that is missing is skipped and says so
 	cargo test --locked --workspace
 	$(call with,redis-server,apt-get install redis-server,shared_cache product::)
 	$(call with,haproxy,apt-get install haproxy,fleet::)
+	$(call with,faketime,apt-get install faketime,clock::)
 	$(call with,promtool,apt-get install prometheus,prometheus::)
 	$(call with,chromedriver,apt-get install chromium chromium-driver,browser::)
 	$(if $(MOTO)$(CI),server/tests/moto/run,@echo 'SKIPPED: tests against moto, which were not asked for: make test MOTO=1')
@@ -24,21 +25,42 @@ test: ## run all tests; what needs a tool that is missing is skipped and says so
 conformance: ## hold the service against schemathesis and slowhttptest, about a minute
 	server/tests/conformance/run
 
-chaos: ## the long form of the tests that kill, reset and restart, some five minutes; needs haproxy
-	TIDELINE_CHAOS=1 cargo test --locked --package tideline-server --test it -- --include-ignored --nocapture \
-	  process::an_acknowledged_write_survives_kill_9 idempotency::whatever_is_reset fleet::
+chaos: ## the long form of the tests that kill, reset, restart, overload and mutate, some minutes; needs haproxy
+	$(call long,process::an_acknowledged_write_survives_kill_9 idempotency::whatever_is_reset fleet:: outage:: overload:: mutations:: ten_thousand_idle)
+
+soak: ## ten million requests of every kind, some twenty minutes: the process must not grow
+	$(call long,soak::)
+
+sbom: ## what the service in the image is built from, as CycloneDX: target/tideline.cdx.json; needs cargo-cyclonedx
+	@command -v cargo-cyclonedx >/dev/null || { echo 'needs cargo-cyclonedx: cargo install --locked cargo-cyclonedx' >&2; exit 1; }
+	cargo cyclonedx --manifest-path server/Cargo.toml --format json --no-default-features --spec-version 1.5 --override-filename tideline.cdx
+	mkdir -p target && mv server/tideline.cdx.json target/
 
 check: ## format, lints and docs, without a warning
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- --deny warnings
 	cargo clippy --locked --package tideline-server --no-default-features -- --deny warnings
 	RUSTDOCFLAGS='--deny warnings' cargo doc --locked --workspace --no-deps
+	@if command -v cargo-deny >/dev/null; then \
+	  cargo deny --locked --workspace check licenses bans sources; \
+	else \
+	  $(call skip,the licences and sources of dependencies,cargo-deny,cargo install --locked cargo-deny); \
+	fi
 
-# $(call with,TOOL,INSTALL,TESTS): the ignored tests TESTS, which need TOOL. In CI a missing tool is a failure.
+# $(call with,TOOL,INSTALL,TESTS): the ignored tests TESTS, which need TOOL.
 define with
 	@if command -v $1 >/dev/null; then \
 	  cargo test --locked --package tideline-server --test it -- --ignored $3; \
 	else \
-	  echo 'SKIPPED: tests of $3, which need $1: $2' >&2; [[ -z "$${CI:-}" ]]; \
+	  $(call skip,tests of $3,$1,$2); \
 	fi
+endef
+
+# $(call skip,WHAT,TOOL,INSTALL): says so; in CI a missing tool is a failure.
+skip = echo 'SKIPPED: $1, which need $2: $3' >&2; [[ -z "$${CI:-}" ]]
+
+# $(call long,TESTS): the long form of TESTS, one after the other.
+define long
+	TIDELINE_CHAOS=1 cargo test --locked --profile soak --package tideline-server --test it -- \
+	  --include-ignored --nocapture --test-threads 1 $1
 endef

@@ -10,6 +10,7 @@ use futures_util::FutureExt;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, Semaphore, watch};
 use tower::Service;
@@ -109,13 +110,14 @@ struct Activity {
 }
 
 /// Serves one connection to its end, or until `ending` closes and the request in flight is answered.
-async fn connection<S>(
-    stream: Guarded<TcpStream>,
+pub async fn connection<IO, S>(
+    stream: Guarded<IO>,
     limits: guard::Limits,
     service: S,
     mut ending: watch::Receiver<()>,
 ) -> hyper::Result<()>
 where
+    IO: AsyncRead + AsyncWrite + Unpin + 'static,
     S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
 {
     let activity = Arc::new(Activity::default());

@@ -3,11 +3,13 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use listenfd::ListenFd;
 use sd_notify::NotifyState;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::MissedTickBehavior;
 
 /// The listener that a socket unit keeps: connections wait in it while the process is replaced.
 pub fn inherited_listener() -> io::Result<Option<TcpListener>> {
@@ -30,11 +32,17 @@ pub fn stopping(status: &str) {
 /// the public listener was answered: a process that only lives is not worth keeping. Never ends where there is a watchdog.
 pub async fn keep_alive(public: SocketAddr) {
     let Some(interval) = sd_notify::watchdog_enabled() else { return };
+    while_it_answers(public, interval, || notify(&[NotifyState::Watchdog])).await;
+}
+
+/// Calls `alive` twice in each `interval` in which a request to `public` was answered. Never ends.
+pub async fn while_it_answers(public: SocketAddr, interval: Duration, alive: impl Fn()) {
     let mut ticks = tokio::time::interval(interval / 2);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         match tokio::time::timeout(interval / 4, ask(public)).await {
-            Ok(Ok(())) => notify(&[NotifyState::Watchdog]),
+            Ok(Ok(())) => alive(),
             Ok(Err(error)) => tracing::error!(%error, "the service does not answer itself"),
             Err(_) => tracing::error!("the service does not answer itself in time"),
         }

@@ -20,8 +20,10 @@ use crate::support::JSON;
 
 /// What the store does.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Fault {
+pub enum Fault {
     None,
+    /// It answers, after [`SLOWNESS`].
+    Slow,
     Throttled,
     Internal,
     Hanging,
@@ -32,9 +34,12 @@ enum Fault {
     Denied,
 }
 
+/// How long a slow store takes for each answer.
+pub const SLOWNESS: Duration = Duration::from_millis(50);
+
 /// A DynamoDB that can be made to fail.
 #[derive(Clone)]
-struct FaultyStore {
+pub struct FaultyStore {
     address: SocketAddr,
     fault: Arc<Mutex<Fault>>,
     calls: Arc<Mutex<usize>>,
@@ -61,7 +66,7 @@ impl FaultyStore {
         store
     }
 
-    fn set(&self, fault: Fault) {
+    pub fn set(&self, fault: Fault) {
         *self.fault.lock().unwrap() = fault;
     }
 
@@ -87,6 +92,7 @@ impl FaultyStore {
         };
         match fault {
             Fault::None => {}
+            Fault::Slow => tokio::time::sleep(SLOWNESS).await,
             Fault::Throttled => return error(400, "ProvisionedThroughputExceededException", "slow down"),
             Fault::Internal => return error(500, "InternalServerError", "broken"),
             Fault::Hanging => std::future::pending().await,
@@ -131,7 +137,7 @@ impl FaultyStore {
 }
 
 /// The service on such a store, with a document `a` in it and in its cache.
-async fn on_faulty_store(flags: &[&str]) -> (Process, FaultyStore) {
+pub async fn on_faulty_store(flags: &[&str]) -> (Process, FaultyStore) {
     let store = FaultyStore::start().await;
     let endpoint = format!("http://{}", store.address);
     let variables = [

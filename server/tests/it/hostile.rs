@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::process::Process;
 use crate::support::{Api, TestServer};
 
 /// Bytes, the statuses they are answered with in their order, and the last answer's problem (or none).
@@ -164,14 +165,27 @@ async fn a_reset_in_the_middle_of_a_body_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn idle_connections_cost_a_live_client_nothing() {
-    let server = TestServer::start().await;
+async fn ten_thousand_idle_connections_cost_a_live_client_nothing() {
+    const IDLE: usize = 10_000;
+    // Both ends need that many file descriptors; what a process may have, its children may.
+    let own = std::process::id().to_string();
+    let raised = std::process::Command::new("prlimit").args(["--pid", &own, "--nofile=12000:"]).status();
+    assert!(raised.expect("prlimit; apt-get install util-linux").success(), "12,000 files: raise `ulimit -Hn`");
+    let process = Process::start(&["--max-connections", "11000"], &[]).await;
     let mut idle = Vec::new();
-    for _ in 0..500 {
-        idle.push(TcpStream::connect(server.api.address).await.unwrap());
+    for _ in 0..IDLE {
+        idle.push(TcpStream::connect(process.api.address).await.unwrap());
     }
-    let open = |metrics: &crate::support::Answer| metrics.text().contains(r#"connections{listener="public"} 501"#);
-    server.admin.until("/metrics", open).await;
-    assert_eq!(server.api.post("{}").await.status, 201);
-    assert_eq!(statuses(&exchange(&server.api, OK.as_bytes()).await), [200], "a half-closed client gets its answer");
+    let open = |metrics: &crate::support::Answer| metrics.text().contains(r#"connections{listener="public"} 10000"#);
+    process.admin.until("/metrics", open).await;
+    assert_eq!(process.api.post("{}").await.status, 201);
+    for _ in 0..100 {
+        assert_eq!(process.api.get("/data").await.status, 200);
+    }
+    let answers = exchange(&process.api, OK.as_bytes()).await;
+    assert_eq!(statuses(&answers), [200], "a half-closed client gets its answer");
+    // None of them was given up for it.
+    let last = &mut idle[IDLE - 1];
+    last.write_all(OK.as_bytes()).await.unwrap();
+    assert!(last.read(&mut [0; 64]).await.unwrap() > 0);
 }

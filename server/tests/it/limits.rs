@@ -1,12 +1,14 @@
 //! What one client or one defect cannot take from the others: slots, time, the process.
 
+use std::io::Write;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use http::{Method, StatusCode};
 use tideline_server::http::empty;
 use tideline_server::routes::Handler;
+use tideline_server::systemd::while_it_answers;
 use tokio::sync::Notify;
 
 use crate::support::{Api, JSON, TestServer, serve_routes};
@@ -85,4 +87,39 @@ async fn connections_beyond_the_limit_wait_and_are_served_in_their_turn() {
     assert!(early.is_err(), "a fourth connection was served beside three");
     drop(held);
     assert_eq!(waiting.await.unwrap().status, 200);
+}
+
+/// Both threads that run requests are taken, and nothing runs: that is what the watchdog is for.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "it blocks a worker on purpose")]
+fn of_a_wedged_runtime_the_watchdog_hears_nothing() {
+    const WEDGE: Duration = Duration::from_millis(900);
+    const ROUTES: &[(Method, &str, Handler)] = &[(Method::GET, "/wedge", |_, _| {
+        async {
+            // A mistake that any handler could make.
+            std::thread::sleep(WEDGE);
+            Ok(empty(StatusCode::OK))
+        }
+        .boxed()
+    })];
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let (api, _app) = runtime.block_on(async { tokio::spawn(serve_routes(&[], ROUTES)).await.unwrap() });
+    let (alive, heard) = std::sync::mpsc::sync_channel(1_000);
+    let beat = move || alive.send(Instant::now()).unwrap_or_default();
+    runtime.spawn(while_it_answers(api.address, Duration::from_millis(200), beat));
+    let bound = Duration::from_secs(10);
+    let first = heard.recv_timeout(bound).expect("it serves, and the watchdog does not hear of it");
+    let wedge = |_| {
+        let mut stream = std::net::TcpStream::connect(api.address).unwrap();
+        stream.write_all(b"GET /wedge HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").unwrap();
+        stream
+    };
+    // More than threads: which thread takes which is the runtime's choice.
+    let _wedged: Vec<_> = (0..6).map(wedge).collect();
+    let mut beats = vec![first];
+    while beats.iter().max().unwrap().duration_since(beats[0]) < WEDGE {
+        beats.push(heard.recv_timeout(bound).expect("it serves again, and the watchdog does not hear of it"));
+    }
+    let longest = beats.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap();
+    assert!(longest >= WEDGE - Duration::from_millis(300), "it was told in the middle of the wedge: {longest:?}");
 }

@@ -8,6 +8,7 @@
 
 mod authorization;
 mod browser;
+mod clock;
 mod data;
 mod faults;
 mod fleet;
@@ -17,7 +18,10 @@ mod idempotency;
 mod instance;
 mod limits;
 mod listing;
+mod mutations;
 mod openapi;
+mod outage;
+mod overload;
 mod packages;
 mod process;
 mod product;
@@ -28,4 +32,5 @@ mod refusals;
 mod service;
 mod shared_cache;
 mod shared_cache_faults;
+mod soak;
 mod support;

@@ -26,9 +26,10 @@ const BOUND: Duration = Duration::from_secs(20);
 pub struct Process {
     pub api: Api,
     pub admin: Api,
-    child: Child,
-    log: Lines<BufReader<ChildStderr>>,
-    folder: Arc<TempDir>,
+    pub child: Child,
+    /// None where nobody wants to read it.
+    log: Option<Lines<BufReader<ChildStderr>>>,
+    pub folder: Arc<TempDir>,
 }
 
 fn command(folder: &Path, flags: &[&str], variables: &[(&str, &str)]) -> Command {
@@ -49,7 +50,7 @@ impl Process {
         Self::on(Arc::new(tempfile::tempdir().unwrap()), flags, variables).await
     }
 
-    async fn on(folder: Arc<TempDir>, flags: &[&str], variables: &[(&str, &str)]) -> Self {
+    pub async fn on(folder: Arc<TempDir>, flags: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut child = command(folder.path(), flags, variables).spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
         let (address, admin) = loop {
@@ -59,7 +60,14 @@ impl Process {
                 break (address.parse().unwrap(), admin.parse().unwrap());
             }
         };
-        Self { api: Api::at(address), admin: Api::at(admin), child, log, folder }
+        Self { api: Api::at(address), admin: Api::at(admin), child, log: Some(log), folder }
+    }
+
+    /// Reads its log to nowhere: else it fills the pipe in a long run, and lines are dropped.
+    pub fn without_log(mut self) -> Self {
+        let mut log = self.log.take().unwrap();
+        tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
+        self
     }
 
     fn signal(&self, name: &str) {
@@ -70,7 +78,7 @@ impl Process {
     async fn ended(&mut self) -> (ExitStatus, String, Vec<Value>) {
         let ending = async {
             let mut rest: Vec<Value> = Vec::new();
-            while let Some(line) = self.log.next_line().await.unwrap() {
+            while let Some(line) = self.log.as_mut().unwrap().next_line().await.unwrap() {
                 rest.push(serde_json::from_str(&line).unwrap_or_else(|_| panic!("not JSON: {line}")));
             }
             let how = rest.iter().find_map(|line| line["ended"].as_str()).unwrap_or_default().to_owned();

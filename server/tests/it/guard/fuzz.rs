@@ -5,6 +5,7 @@ use tideline_server::guard::Limits;
 use tokio::io::AsyncWriteExt;
 
 use super::harness::{Client, server};
+use crate::mutations::Chance;
 
 const SEEDS: [&str; 5] = [
     "GET /a HTTP/1.1\r\nHost: a\r\nX: y\r\n\r\n",
@@ -18,26 +19,14 @@ const BYTES: &[u8] = b"\r\r\n\n \t:;,\"\\#?*/%@[]0157afFxX+-.=\0\x7f\x80\xffGETH
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_comes() {
     let address = server(Limits::default()).await;
-    let mut state = 0x5EED_u64;
-    let mut below = move |bound: usize| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) as usize % bound
-    };
+    let mut chance = Chance(0x5EED);
     let mut seen = std::collections::BTreeMap::new();
     for _ in 0..2_500 {
-        let mut bytes: Vec<u8> = (0..1 + below(3)).flat_map(|_| SEEDS[below(SEEDS.len())].bytes()).collect();
-        for _ in 0..below(4) {
-            let (place, byte) = (below(bytes.len()), BYTES[below(BYTES.len())]);
-            match below(3) {
-                0 => bytes[place] = byte,
-                1 => bytes.insert(place, byte),
-                _ => drop(bytes.remove(place)),
-            }
-        }
+        let (bytes, _) = chance.stream(&SEEDS, BYTES);
         let mut client = Client::connect(address).await;
-        let cut = below(bytes.len());
+        let cut = chance.below(bytes.len());
         client.send(&bytes[..cut]).await;
-        if below(2) == 0 {
+        if chance.below(2) == 0 {
             tokio::task::yield_now().await;
         }
         client.send(&bytes[cut..]).await;
