@@ -23,6 +23,7 @@ use crate::store::SharedCache;
 use crate::version::{COMMIT, VERSION};
 
 pub use exposition::CONTENT_TYPE;
+pub use process::cpu_seconds;
 
 /// Upper bounds of the latency buckets, in seconds: from a cached answer on loopback to the request's own bound.
 const LATENCY_BUCKETS: [f64; 14] =

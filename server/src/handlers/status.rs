@@ -10,6 +10,7 @@ use crate::app::App;
 use crate::error::Error;
 use crate::http::{Request, Response, json, with_header};
 use crate::lifecycle::Phase;
+use crate::metrics::cpu_seconds;
 use crate::store::breaker::State;
 use crate::version::{COMMIT, VERSION};
 
@@ -20,8 +21,18 @@ struct Status<'a> {
     commit: Option<&'static str>,
     instance: Instance<'a>,
     uptime_seconds: u64,
+    process: Process,
     store: Store,
     cache: Cache,
+}
+
+/// From one answer to the next a load test sees how busy the instance is.
+#[derive(Serialize)]
+struct Process {
+    /// CPU time used so far; null where it cannot be read.
+    cpu_seconds: Option<f64>,
+    /// CPUs that it may use.
+    cpus: usize,
 }
 
 #[derive(Serialize)]
@@ -69,6 +80,10 @@ pub async fn show(app: Arc<App>, _: Request) -> Result<Response, Error> {
         commit: (!COMMIT.is_empty()).then_some(COMMIT),
         instance: Instance { id: &identity.id, zone: &identity.zone, r#type: &identity.kind },
         uptime_seconds: app.started.elapsed().as_secs(),
+        process: Process {
+            cpu_seconds: cpu_seconds().ok(),
+            cpus: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        },
         store: Store {
             backend: app.store.backend(),
             state: probe.as_ref().err().map_or("up", |error| error.label()),

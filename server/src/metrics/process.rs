@@ -10,11 +10,20 @@ use prometheus_client::registry::Unit;
 #[derive(Debug)]
 pub(super) struct Process;
 
+/// CPU time that this process has used, user and system, in seconds.
+pub fn cpu_seconds() -> procfs::ProcResult<f64> {
+    procfs::process::Process::myself()?.stat().map(|stat| seconds(&stat))
+}
+
+fn seconds(stat: &procfs::process::Stat) -> f64 {
+    (stat.utime + stat.stime) as f64 / procfs::ticks_per_second() as f64
+}
+
 impl Collector for Process {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let Ok(process) = procfs::process::Process::myself() else { return Ok(()) };
         if let Ok(stat) = process.stat() {
-            let cpu = ConstCounter::new((stat.utime + stat.stime) as f64 / procfs::ticks_per_second() as f64);
+            let cpu = ConstCounter::new(seconds(&stat));
             let help = "CPU time used, user and system";
             let unit = Some(&Unit::Seconds);
             cpu.encode(encoder.encode_descriptor("process_cpu", help, unit, cpu.metric_type())?)?;

@@ -19,6 +19,9 @@ async fn status_tells_everything() {
     assert_eq!(status["store"]["state"], "up");
     assert!(status["store"]["latency_ms"].as_f64().unwrap() > 0.0);
     assert!(status["uptime_seconds"].is_u64());
+    assert!(
+        status["process"]["cpu_seconds"].as_f64().unwrap() > 0.0 && status["process"]["cpus"].as_u64().unwrap() > 0
+    );
     assert_eq!(status["cache"], json!({"max_age_ms": 2000, "entries": 0, "bytes": 0, "shared": null}));
 }
 
