@@ -5,7 +5,11 @@ SHELL := bash
 # A toolchain that was installed a minute ago is found without a new shell.
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
-.PHONY: help run test check conformance chaos soak sbom
+PROFILE ?= scale-out
+URL ?= http://127.0.0.1:8080
+OUT ?= target/load-test/$(PROFILE)
+
+.PHONY: help run test load-test check conformance chaos soak fuzz sbom
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,7 +24,11 @@ test: ## run all tests; what needs a tool that is missing is skipped and says so
 	$(call with,faketime,apt-get install faketime,clock::)
 	$(call with,promtool,apt-get install prometheus,prometheus::)
 	$(call with,chromedriver,apt-get install chromium chromium-driver,browser::)
+	$(call with,chromium,apt-get install chromium,page::,tideline-loadtest)
 	$(if $(MOTO)$(CI),server/tests/moto/run,@echo 'SKIPPED: tests against moto, which were not asked for: make test MOTO=1')
+
+load-test: ## load a Tideline and judge it: URL=http://… PROFILE=scale-out ARGS='…'; the token from TIDELINE_TOKEN
+	cargo run --locked --profile optimized --package tideline-loadtest -- $(PROFILE) --url $(URL) --out $(OUT) $(ARGS)
 
 conformance: ## hold the service against schemathesis and slowhttptest, about a minute
 	server/tests/conformance/run
@@ -30,6 +38,9 @@ chaos: ## the long form of the tests that kill, reset, restart, overload and mut
 
 soak: ## ten million requests of every kind, some twenty minutes: the process must not grow
 	$(call long,soak::)
+
+fuzz: ## a million inputs, led by coverage, to the connection and the JSON reader; needs cargo-fuzz
+	server/fuzz/run
 
 sbom: ## what the service in the image is built from, as CycloneDX: target/tideline.cdx.json; needs cargo-cyclonedx
 	@command -v cargo-cyclonedx >/dev/null || { echo 'needs cargo-cyclonedx: cargo install --locked cargo-cyclonedx' >&2; exit 1; }
@@ -47,10 +58,10 @@ check: ## format, lints and docs, without a warning
 	  $(call skip,the licences and sources of dependencies,cargo-deny,cargo install --locked cargo-deny); \
 	fi
 
-# $(call with,TOOL,INSTALL,TESTS): the ignored tests TESTS, which need TOOL.
+# $(call with,TOOL,INSTALL,TESTS[,CRATE]): the ignored tests TESTS, of the service or of another crate, which need TOOL.
 define with
 	@if command -v $1 >/dev/null; then \
-	  cargo test --locked --package tideline-server --test it -- --ignored $3; \
+	  cargo test --locked --package $(or $4,tideline-server) --test it -- --ignored $3; \
 	else \
 	  $(call skip,tests of $3,$1,$2); \
 	fi
@@ -61,6 +72,6 @@ skip = echo 'SKIPPED: $1, which need $2: $3' >&2; [[ -z "$${CI:-}" ]]
 
 # $(call long,TESTS): the long form of TESTS, one after the other.
 define long
-	TIDELINE_CHAOS=1 cargo test --locked --profile soak --package tideline-server --test it -- \
+	TIDELINE_CHAOS=1 cargo test --locked --profile optimized --package tideline-server --test it -- \
 	  --include-ignored --nocapture --test-threads 1 $1
 endef
