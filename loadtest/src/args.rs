@@ -9,13 +9,14 @@ use reqwest::Url;
 use crate::observe::Settled;
 use crate::plan::Plan;
 use crate::profile::{self, Wishes};
-use crate::scenarios::LEAST_USERS;
+use crate::scenarios;
 use crate::session::Settings;
 use crate::target::Target;
 use crate::verdict::{Expectations, Thresholds};
 
-/// Users for each request a second: with them a target may take half a second before requests have to wait.
-const USERS_PER_RATE: f64 = 0.5;
+/// Users for each request a second: with them a target may take a fifth of a second before requests have to wait. Each
+/// has a connection of its own, and more of them cost the generator CPU.
+const USERS_PER_RATE: f64 = 0.2;
 
 /// More users than this are only asked for by `--users`.
 const MOST_USERS: usize = 2_000;
@@ -103,8 +104,11 @@ pub struct Common {
     /// How long it must last to count [default: 2m for instances, 60s for a version]
     #[arg(long, value_name = "TIME", value_parser = time)]
     settle: Option<Duration>,
-    /// Requests in flight at once, at the most [default: half the rate, from 16 to 2000]
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(LEAST_USERS as i64..=100_000))]
+    /// One scenario alone: page, list, product, create, update, delete or health; may be given again
+    #[arg(long, value_name = "NAME", value_parser = clap::builder::PossibleValuesParser::new(scenarios::names()))]
+    scenario: Vec<String>,
+    /// Requests in flight at once, at the most [default: a fifth of the rate, from 16 to 2000]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(scenarios::LEAST_USERS..=100_000))]
     users: Option<u32>,
     /// The share of requests that may fail, from 0 to 1
     #[arg(long, value_name = "RATIO", default_value = "0", value_parser = ratio)]
@@ -190,6 +194,7 @@ impl Common {
                 scaling: self.settle.unwrap_or(profile::SETTLED_SCALING),
                 version: self.settle.unwrap_or(profile::SETTLED_VERSION),
             },
+            scenarios: self.scenario.clone(),
             yes: self.yes,
             enough_cpu: None,
             #[cfg(feature = "aws")]
@@ -252,7 +257,7 @@ mod tests {
     #[test]
     fn users_follow_the_rate() {
         assert_eq!(settings(&["smoke"]).unwrap().users, 16);
-        assert_eq!(settings(&["smoke", "--rate", "2000"]).unwrap().users, 1000);
+        assert_eq!(settings(&["smoke", "--rate", "2000"]).unwrap().users, 400);
         assert_eq!(settings(&["smoke", "--rate", "50000"]).unwrap().users, 2000);
         assert_eq!(settings(&["smoke", "--users", "7"]).unwrap().users, 7);
     }
@@ -268,6 +273,7 @@ mod tests {
             (&["smoke", "--duration", "soon"], "as in 30s"),
             (&["run", "--phases", "a:5s"], "warm:60s@50"),
             (&["run"], "--phases"),
+            (&["smoke", "--scenario", "x"], "possible values: page"),
         ] {
             let fault = settings(arguments).unwrap_err();
             assert!(fault.contains(part), "{arguments:?}: {fault}");

@@ -2,6 +2,7 @@
 
 mod create;
 mod delete;
+mod health;
 mod list;
 mod page;
 mod product;
@@ -29,7 +30,7 @@ pub use product::{HOT, Hot};
 type Step = for<'a, 'b> fn(&'a mut Caller<'b>) -> BoxFuture<'a, Result<(), Ended>>;
 
 /// Name, weight, what a user does again and again.
-const ALL: [(&str, usize, Step); 6] = [
+const MIX: [(&str, usize, Step); 6] = [
     ("page", 1, |caller| page::browse(caller).boxed()),
     ("list", 2, |caller| list::page_on(caller).boxed()),
     ("product", 10, |caller| product::read_hot(caller).boxed()),
@@ -38,18 +39,28 @@ const ALL: [(&str, usize, Step); 6] = [
     ("delete", 1, |caller| delete::remove_own(caller).boxed()),
 ];
 
+/// Only by name: it says what the generator and the network cost, without the store.
+const HEALTH: (&str, usize, Step) = ("health", 1, |caller| health::ask(caller).boxed());
+
 /// With more documents than this of a run at the target, scenarios remove what they have made.
 const KEEP: usize = 1_000;
 
 /// When the run is over goose has to be told; until it says so itself its users wait.
 const OVER: Duration = Duration::from_millis(50);
 
-/// The least number of users that gives every scenario one.
-pub const LEAST_USERS: usize = 6;
+/// With fewer users than this some scenario of the mix has none.
+pub const LEAST_USERS: i64 = MIX.len() as i64;
 
-/// The scenarios as goose takes them.
-pub fn all(gate: &Arc<Gate>) -> Result<Vec<Scenario>, GooseError> {
-    ALL.iter()
+/// The names of all scenarios.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    MIX.iter().chain([&HEALTH]).map(|(name, ..)| *name)
+}
+
+/// The scenarios of these names, or the usual mix where none is named, as goose takes them.
+pub fn chosen(named: &[String], gate: &Arc<Gate>) -> Result<Vec<Scenario>, GooseError> {
+    MIX.iter()
+        .chain([&HEALTH])
+        .filter(|(name, ..)| if named.is_empty() { *name != HEALTH.0 } else { named.iter().any(|one| one == name) })
         .map(|(name, weight, step)| {
             let (arriving, running, step) = (gate.clone(), gate.clone(), *step);
             let arrive: TransactionFunction = Arc::new(move |_| {

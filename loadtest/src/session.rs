@@ -47,7 +47,9 @@ pub struct Settings {
     pub target: Target,
     /// The load.
     pub plan: Plan,
-    /// Requests in flight at once, at the most; at least one for each scenario.
+    /// The scenarios, by name; none means the usual mix.
+    pub scenarios: Vec<String>,
+    /// Requests in flight at once, at the most.
     pub users: usize,
     /// The bound of one request.
     pub timeout: Duration,
@@ -186,7 +188,7 @@ fn attack(settings: &Settings, gate: &Arc<Gate>) -> Result<GooseAttack, GooseErr
     })?;
     let client = goose::client::GooseClientBuilder::new().without_cookies();
     let attack = GooseAttack::initialize_with_config(configuration)?.set_client_builder_without_cookies(client)?;
-    Ok(scenarios::all(gate)?.into_iter().fold(attack, GooseAttack::register_scenario))
+    Ok(scenarios::chosen(&settings.scenarios, gate)?.into_iter().fold(attack, GooseAttack::register_scenario))
 }
 
 /// Waits until all users are there: the clock starts for all of them at once.
