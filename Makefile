@@ -9,10 +9,10 @@ PROFILE ?= scale-out
 URL ?= http://127.0.0.1:8080
 OUT ?= target/load-test/$(PROFILE)
 
-.PHONY: help run test load-test check conformance chaos soak fuzz sbom
+.PHONY: help run test load-test check conformance chaos soak fuzz sbom image image-check terraform-check terraform-moto
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## run the service on its embedded store in ./data: http://127.0.0.1:8080/
 	cargo run --locked --package tideline-server
@@ -46,6 +46,19 @@ sbom: ## what the service in the image is built from, as CycloneDX: target/tidel
 	@command -v cargo-cyclonedx >/dev/null || { echo 'needs cargo-cyclonedx: cargo install --locked cargo-cyclonedx' >&2; exit 1; }
 	cargo cyclonedx --manifest-path server/Cargo.toml --format json --no-default-features --spec-version 1.5 --override-filename tideline.cdx
 	mkdir -p target && mv server/tideline.cdx.json target/
+
+image: ## bake the image on AWS; ARCH=arm64 for arm64; its id is the last line
+	packer/bake
+
+image-check: ## bake and boot the image with no AWS account, some four minutes; needs root, and says what else
+	packer/tests/run || { code=$$?; [[ $$code == 77 && -z "$${CI:-}" ]]; }
+
+terraform-check: ## format, validity, tests and checkov of the infrastructure; needs terraform, no account
+	terraform/tests/run
+	terraform/tests/checkov/run
+
+terraform-moto: ## apply and destroy the infrastructure against moto, five to eight minutes; needs terraform
+	terraform/tests/moto/run
 
 check: ## format, lints and docs, without a warning
 	cargo fmt --all --check

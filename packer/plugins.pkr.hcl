@@ -1,0 +1,10 @@
+# Only this: a Packer before 1.11 reads everything else.
+packer {
+  required_version = ">= 1.11.0"
+  required_plugins {
+    amazon = {
+      source  = "github.com/hashicorp/amazon"
+      version = ">= 1.3.3, < 2.0.0"
+    }
+  }
+}
