@@ -142,8 +142,8 @@ class Bake(unittest.TestCase):
         self.refused("the binary says that it is", TIDELINE_COMMIT="0" * 40)
 
     def test_6_a_service_that_does_not_serve_is_no_image(self):
-        version = command(BINARY, "--version").strip()
-        script = f'#!/bin/sh\n[ "$1" != --version ] || exec echo "{version}"\nexit 1\n'
+        version = command(BINARY, "-V").strip()
+        script = f'#!/bin/sh\n[ "$1" != -V ] || exec echo "{version}"\nexit 1\n'
         self.refused("The image does not serve: it does not become ready", TIDELINE_BINARY=self.binary(script.encode()))
 
 

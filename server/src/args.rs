@@ -2,14 +2,14 @@
 
 use clap::Parser;
 
-use crate::version::VERSION;
+use crate::version;
 
 /// Tideline stores JSON documents in DynamoDB and serves them over HTTP.
 ///
 /// With no settings at all it keeps them in a file under ./data and listens on this machine only. Every flag can be
 /// given as the variable named beside it; the flag wins.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "tideline", version = VERSION, max_term_width = 110)]
+#[command(name = "tideline", version = version::VERSION, long_version = version::long(), max_term_width = 110)]
 pub struct Args {
     /// Address and port of the public listener.
     #[arg(long, env = "TIDELINE_LISTEN", value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]

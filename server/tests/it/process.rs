@@ -13,6 +13,7 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tempfile::TempDir;
+use tideline_server::version::{COMMIT, VERSION};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStderr, Command};
@@ -424,6 +425,16 @@ async fn what_stands_in_the_way_of_a_start_is_named() {
     let output = binary.current_dir(folder.path()).args(["--listen", &address]).output().await.unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.code() == Some(1) && said.contains("TIDELINE_LISTEN") && said.contains("in use"), "{said}");
+}
+
+#[tokio::test]
+async fn the_version_names_the_commit_and_the_build() {
+    let said = async |flag: &str| String::from_utf8(output(&[flag], &[]).await.stdout).unwrap();
+    assert_eq!(said("-V").await.trim_end(), format!("tideline {VERSION}"));
+    let long = said("--version").await;
+    let build_id = long.lines().find_map(|line| line.strip_prefix("build id ")).expect("no build id");
+    assert!(build_id.len() == 40 && build_id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{long}");
+    assert!(COMMIT.is_empty() || long.contains(&format!("commit {COMMIT}")), "{long}");
 }
 
 #[tokio::test]
