@@ -66,6 +66,7 @@ check: ## format, lints and docs, without a warning
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- --deny warnings
 	cargo clippy --locked --package tideline-server --no-default-features -- --deny warnings
+	cargo clippy --locked --package tideline-loadtest --features aws -- --deny warnings
 	RUSTDOCFLAGS='--deny warnings' cargo doc --locked --workspace --no-deps
 	@if command -v cargo-deny >/dev/null; then \
 	  cargo deny --locked --workspace check licenses bans sources; \

@@ -4,7 +4,6 @@ the script is the real one, run in a Debian 13 root with `curl` in its own hands
 import hashlib
 import json
 import os
-import subprocess
 import tempfile
 import unittest
 from pathlib import Path
