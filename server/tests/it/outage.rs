@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use crate::faults::{Fault, on_faulty_store};
 use crate::support::{JSON, long_or_short};
 
+const CLIENTS: u64 = 8;
+
 /// What a client saw: when it asked, how long it took, and the status.
 type Seen = (Instant, Duration, u16);
 
@@ -15,7 +17,7 @@ async fn a_long_outage_is_short_answers_and_then_service() {
     let outage = Duration::from_secs(long_or_short(60, 3) as u64);
     let (process, store) = on_faulty_store(&[]).await;
     let stopped = Arc::new(AtomicBool::new(false));
-    let clients: Vec<_> = (0..8)
+    let clients: Vec<_> = (0..CLIENTS)
         .map(|client| {
             let (api, stopped) = (process.api.clone(), stopped.clone());
             tokio::spawn(async move {
@@ -86,6 +88,11 @@ async fn a_long_outage_is_short_answers_and_then_service() {
         recovered - over
     );
     assert!(failed > took.len() / 2 && took.len() > 200, "{failed} of {} were 503", took.len());
-    assert!(quick >= 0.99, "only {quick} of the answers came at once");
+    // Nobody waits for the store but its probes, one at a time and at least 3/4 s apart, and who asked for a product that
+    // was just being read when the breaker opened: at the most one request of each client.
+    let waited = took.iter().filter(|time| **time > Duration::from_millis(450)).count();
+    assert!(waited as u64 <= outage.as_secs() * 4 / 3 + CLIENTS, "{waited} waited for the store");
+    // Beside the short form the other tests take the CPU.
+    assert!(quick >= 0.99 || outage < Duration::from_secs(60), "only {quick} of the answers came at once");
     assert!(recovered - over < Duration::from_secs(5));
 }
