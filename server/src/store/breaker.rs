@@ -80,6 +80,15 @@ impl Breaker {
         self.admit_at(Instant::now())
     }
 
+    /// Whether a call would be let through now; it takes no leave.
+    pub fn admits(&self) -> bool {
+        match self.lock().phase {
+            Phase::Closed { .. } => true,
+            Phase::Open { until } => Instant::now() >= until,
+            Phase::HalfOpen { probing } => !probing,
+        }
+    }
+
     /// What it does with calls now.
     pub fn state(&self) -> State {
         self.state_at(Instant::now())

@@ -109,13 +109,22 @@ impl Cache {
             let entry = load.await.map_err(Arc::new)?;
             return Ok(self.found(entry, Source::Store));
         };
-        match entries.fresh.entry_by_ref(id).or_try_insert_with(load).await {
-            Ok(entry) if entry.is_fresh() => {
-                let entry = entry.into_value();
+        if let Some(entry) = entries.fresh.get(id).await {
+            return Ok(self.found(entry, Source::Hit));
+        }
+        let read = if store.admits() {
+            let joined = entries.fresh.entry_by_ref(id).or_try_insert_with(load).await;
+            joined.map(|entry| (entry.is_fresh(), entry.into_value()))
+        } else {
+            // Nobody joins the read of whoever is probing a store in trouble: it may take as long as a call may.
+            load.await.map(|entry| (true, entry)).map_err(Arc::new)
+        };
+        match read {
+            Ok((true, entry)) => {
                 entries.last.insert(id.clone(), entry.clone()).await;
                 Ok(self.found(entry, Source::Store))
             }
-            Ok(entry) => Ok(self.found(entry.into_value(), Source::Hit)),
+            Ok((false, entry)) => Ok(self.found(entry, Source::Hit)),
             Err(error) if error.is_outage() => match entries.last.get(id).await {
                 Some(entry) => Ok(self.found(entry, Source::Stale)),
                 None => Err(error),

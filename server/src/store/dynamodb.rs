@@ -149,6 +149,11 @@ impl DynamoDb {
         self.clock.after(None)
     }
 
+    /// Whether a call would be made now, or refused at once.
+    pub(super) fn admits(&self) -> bool {
+        self.breaker.admits()
+    }
+
     /// Leave to make one call, unless the store failed too often in a row: then nobody waits for it.
     pub(super) fn admit(&self) -> Result<Permit, StoreError> {
         self.breaker.admit().ok_or(StoreError::Resting)

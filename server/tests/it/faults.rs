@@ -75,7 +75,7 @@ impl FaultyStore {
         self.losing.clone()
     }
 
-    fn calls(&self) -> usize {
+    pub fn calls(&self) -> usize {
         *self.calls.lock().unwrap()
     }
 
