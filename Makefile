@@ -24,7 +24,7 @@ test: ## run all tests; what needs a tool that is missing is skipped and says so
 	$(call with,faketime,apt-get install faketime,clock::)
 	$(call with,promtool,apt-get install prometheus,prometheus::)
 	$(call with,chromedriver,apt-get install chromium chromium-driver,browser::)
-	$(call with,chromium,apt-get install chromium,page::,tideline-loadtest)
+	$(call with,chromium,apt-get install chromium,page::)
 	$(if $(MOTO)$(CI),server/tests/moto/run,@echo 'SKIPPED: tests against moto, which were not asked for: make test MOTO=1')
 
 load-test: ## load a Tideline and judge it: URL=http://… PROFILE=scale-out ARGS='…'; the token from TIDELINE_TOKEN
@@ -74,10 +74,11 @@ check: ## format, lints and docs, without a warning
 	  $(call skip,the licences and sources of dependencies,cargo-deny,cargo install --locked cargo-deny); \
 	fi
 
-# $(call with,TOOL,INSTALL,TESTS[,CRATE]): the ignored tests TESTS, of the service or of another crate, which need TOOL.
+# $(call with,TOOL,INSTALL,TESTS): the ignored tests TESTS, which need TOOL. Of the whole workspace, because for a package alone
+# everything would be built once more, with the features that only it asks for.
 define with
 	@if command -v $1 >/dev/null; then \
-	  cargo test --locked --package $(or $4,tideline-server) --test it -- --ignored $3; \
+	  cargo test --locked --workspace --test it -- --ignored $3; \
 	else \
 	  $(call skip,tests of $3,$1,$2); \
 	fi
