@@ -25,7 +25,7 @@ use crate::report::{Row, Summary};
 use crate::scenarios::{self, Hot};
 use crate::summary::{Finished, summarize};
 use crate::target::Target;
-use crate::verdict::{Expectations, Outcome, Thresholds, Verdict};
+use crate::verdict::{Expectations, Thresholds, Verdict};
 use crate::watch::{self, Watched};
 use crate::written::Written;
 
@@ -356,7 +356,8 @@ async fn clean(target: &Target, written: &Written, signals: &mut mpsc::Receiver<
 
 fn conclude(settings: &Settings, id: &str, run: &Run, finished: Finished) -> Result<Ran, NoRun> {
     let records = run.recorder.finish(finished.duration);
-    let (mut summary, timeline, seen) = summarize(settings, id, &run.pacer.spans(), &records, finished);
+    let mut summary = summarize(settings, id, &run.pacer.spans(), &records, &finished);
+    let Finished { timeline, seen, .. } = finished;
     summary.verdict = crate::verdict::judge(&summary, &settings.thresholds, &settings.expectations, &seen);
     if let Some(out) = &settings.out {
         let figures: Vec<_> = records.phases.iter().map(crate::summary::named).collect();
@@ -367,11 +368,4 @@ fn conclude(settings: &Settings, id: &str, run: &Run, finished: Finished) -> Res
         })?;
     }
     Ok(Ran { summary, timeline })
-}
-
-impl Ran {
-    /// Its outcome.
-    pub fn outcome(&self) -> Outcome {
-        self.summary.verdict.outcome
-    }
 }

@@ -46,44 +46,37 @@ pub fn total<'a>(figures: impl IntoIterator<Item = &'a Figures>) -> Figures {
 }
 
 /// Puts it together; the verdict is still to be found.
-pub fn summarize(
-    settings: &Settings,
-    run: &str,
-    spans: &[Span],
-    records: &Records,
-    finished: Finished,
-) -> (Summary, Vec<Row>, Seen) {
-    let Finished { wall, duration, interrupted, due, issued, generator, events, timeline, seen } = finished;
+pub fn summarize(settings: &Settings, run: &str, spans: &[Span], records: &Records, finished: &Finished) -> Summary {
+    let Finished { wall, duration, interrupted, due, issued, generator, events, .. } = finished;
     let phases = settings.plan.0.iter().zip(spans).zip(&records.phases);
     let phases = phases.map(|((phase, span), figures)| PhaseSummary {
         name: phase.name.clone(),
         start: span.start,
-        end: span.end.unwrap_or(duration),
+        end: span.end.unwrap_or(*duration),
         rates: [phase.from, phase.to],
         reached: phase.until.as_ref().map(|_| span.early && interrupted.is_none()),
         total: (&total(figures.values())).into(),
         endpoints: figures.iter().map(|(endpoint, figures)| ((*endpoint).to_owned(), figures.into())).collect(),
     });
-    let summary = Summary {
+    Summary {
         schema: SCHEMA,
         run: run.to_owned(),
         profile: settings.profile.clone(),
         url: settings.target.url().to_string(),
-        started: humantime::format_rfc3339_seconds(wall).to_string(),
-        duration,
+        started: humantime::format_rfc3339_seconds(*wall).to_string(),
+        duration: *duration,
         interrupted: interrupted.map(str::to_owned),
-        planned: due,
-        issued,
+        planned: *due,
+        issued: *issued,
         users: settings.users,
         total: Times::from(&total(records.phases.iter().flat_map(BTreeMap::values))),
         phases: phases.collect(),
         instances: records.instances.values().cloned().collect(),
         longest_gap: records.longest_gap.0,
         longest_gap_at: records.longest_gap.1,
-        generator,
-        events,
+        generator: generator.clone(),
+        events: events.clone(),
         failures: records.failures.clone(),
         verdict: Verdict { outcome: Outcome::Pass, reasons: Vec::new() },
-    };
-    (summary, timeline, seen)
+    }
 }

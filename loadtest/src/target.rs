@@ -160,7 +160,7 @@ impl Target {
 }
 
 /// An error with its causes in one line, without the URL that it repeats.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     if let Some(start) = text.find(" for url (") {
         text.truncate(start);

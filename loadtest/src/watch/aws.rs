@@ -11,6 +11,7 @@ use aws_sdk_elasticloadbalancingv2::Client as Balancing;
 use aws_sdk_elasticloadbalancingv2::types::TargetHealthStateEnum;
 
 use super::{EVERY, Watched};
+use crate::target::chain;
 
 /// CPU is asked for this far back: with detailed monitoring a datapoint a minute, some minutes late.
 const CPU_WINDOW: Duration = Duration::from_secs(5 * 60);
@@ -40,7 +41,7 @@ impl Group {
 
     async fn describe(&self) -> Result<aws_sdk_autoscaling::types::AutoScalingGroup, String> {
         let answer = self.scaling.describe_auto_scaling_groups().auto_scaling_group_names(&self.name).send().await;
-        let groups = answer.map_err(|error| told(&error))?.auto_scaling_groups.unwrap_or_default();
+        let groups = answer.map_err(|error| chain(&error))?.auto_scaling_groups.unwrap_or_default();
         let none = || format!("there is no Auto Scaling group {:?} in this account and region", self.name);
         groups.into_iter().next().ok_or_else(none)
     }
@@ -66,7 +67,7 @@ impl Group {
             .statistics(Statistic::Average)
             .send()
             .await
-            .map_err(|error| told(&error))?;
+            .map_err(|error| chain(&error))?;
         let points = answer.datapoints.unwrap_or_default();
         let mut points: Vec<(SystemTime, f64)> = points
             .into_iter()
@@ -105,7 +106,7 @@ impl Group {
         let mut healthy = None;
         for arn in group.target_group_arns() {
             let answer = self.balancing.describe_target_health().target_group_arn(arn).send().await;
-            let targets = answer.map_err(|error| told(&error))?.target_health_descriptions.unwrap_or_default();
+            let targets = answer.map_err(|error| chain(&error))?.target_health_descriptions.unwrap_or_default();
             let well = targets.iter().filter(|target| {
                 let state = target.target_health().and_then(|health| health.state());
                 state == Some(&TargetHealthStateEnum::Healthy)
@@ -123,22 +124,11 @@ impl Group {
     /// The last scaling activities, the oldest first: id, and what happened and why.
     async fn activities(&self) -> Result<Vec<(String, String)>, String> {
         let answer = self.scaling.describe_scaling_activities().auto_scaling_group_name(&self.name).max_records(20);
-        let activities = answer.send().await.map_err(|error| told(&error))?.activities.unwrap_or_default();
+        let activities = answer.send().await.map_err(|error| chain(&error))?.activities.unwrap_or_default();
         let text = |activity: aws_sdk_autoscaling::types::Activity| {
             let (what, why) = (activity.description.unwrap_or_default(), activity.cause.unwrap_or_default());
             Some((activity.activity_id?, format!("{what}: {why}")))
         };
         Ok(activities.into_iter().rev().filter_map(text).collect())
     }
-}
-
-/// An error of the SDK with its causes; its own text is only its kind.
-fn told(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
