@@ -6,6 +6,7 @@ use std::time::Instant;
 use tokio::sync::Semaphore;
 
 use crate::config::{Config, LimitsConfig};
+use crate::heartbeat::Fleet;
 use crate::http::RequestIds;
 use crate::identity::Whoami;
 use crate::lifecycle::Lifecycle;
@@ -24,6 +25,10 @@ pub struct App {
     pub metrics: Metrics,
     /// Who answers.
     pub whoami: Whoami,
+    /// Who else is there.
+    pub fleet: Fleet,
+    /// CPUs that the process may use.
+    pub cpus: usize,
     /// Where in its life the process is.
     pub lifecycle: Lifecycle,
     /// Where requests are logged.
@@ -50,6 +55,8 @@ impl App {
             cache: Cache::new(&config.cache, metrics.cache.clone()),
             metrics,
             whoami: Whoami::host(),
+            fleet: Fleet::new(config.heartbeat),
+            cpus: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             lifecycle: Lifecycle::default(),
             access,
             slots: Arc::new(Semaphore::new(config.limits.in_flight)),

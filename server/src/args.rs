@@ -41,6 +41,11 @@ pub struct Args {
     #[arg(long, env = "TIDELINE_STORE_TIMEOUT", value_name = "TIME", default_value = "2s")]
     pub store_timeout: String,
 
+    /// How often the instance tells the table how it is, for /fleet; 0s: never. Three times this without a word, and the
+    /// instance is taken for gone. A number with ms, s or m.
+    #[arg(long, env = "TIDELINE_HEARTBEAT", value_name = "TIME", default_value = "5s")]
+    pub heartbeat: String,
+
     /// How old an answer of /product may be; 0s turns the cache off. A number with ms, s or m.
     #[arg(long, env = "TIDELINE_CACHE_MAX_AGE", value_name = "TIME", default_value = "2s")]
     pub cache_max_age: String,
@@ -98,7 +103,8 @@ pub struct Args {
     #[arg(long, env = "TIDELINE_MAX_CONNECTIONS", value_name = "COUNT", default_value = "10000")]
     pub max_connections: String,
 
-    /// Requests in flight at once; more are answered 503 at once. /status, /health and the admin listener are exempt.
+    /// Requests in flight at once; more are answered 503 at once. /status, /health, /fleet and the admin listener are
+    /// exempt.
     #[arg(long, env = "TIDELINE_MAX_IN_FLIGHT", value_name = "COUNT", default_value = "512")]
     pub max_in_flight: String,
 

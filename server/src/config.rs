@@ -18,6 +18,8 @@ pub struct Config {
     pub listen: ListenConfig,
     /// Which store.
     pub store: StoreConfig,
+    /// How often the instance tells the store how it is; zero: never. Default 5 s.
+    pub heartbeat: Duration,
     /// The caches in front of it.
     pub cache: CacheConfig,
     /// What a client may take.
@@ -169,6 +171,7 @@ impl Config {
                 admin: address("admin-listen", &args.admin_listen)?,
             },
             store,
+            heartbeat: time("heartbeat", &args.heartbeat)?,
             cache: CacheConfig {
                 max_age: time("cache-max-age", &args.cache_max_age)?,
                 bytes: mebibytes * 1024 * 1024,

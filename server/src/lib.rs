@@ -7,7 +7,7 @@
 //! untouched to [`error`], where each gets its status and its problem document.
 //!
 //! Around it: [`args`] and [`config`] (the settings), [`logging`], [`metrics`], [`identity`] (which instance this is),
-//! [`lifecycle`] and [`systemd`] (starting, ready, draining), [`app`] (what requests share) and [`server`] (the whole,
+//! [`heartbeat`] (what the instances know of each other), [`lifecycle`] and [`systemd`] (starting, ready, draining), [`app`] (what requests share) and [`server`] (the whole,
 //! from bind to drain).
 
 pub mod app;
@@ -16,6 +16,7 @@ pub mod config;
 pub mod error;
 pub mod guard;
 pub mod handlers;
+pub mod heartbeat;
 pub mod http;
 pub mod identity;
 pub mod layers;

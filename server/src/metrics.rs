@@ -38,6 +38,8 @@ pub struct Metrics {
     in_flight: Family<ListenerLabel, Gauge>,
     connections: Family<ListenerLabel, Gauge>,
     accepted: Family<ListenerLabel, Counter>,
+    /// Requests answered, whatever they were.
+    pub answered: Counter,
     /// The store's calls.
     pub store: StoreMetrics,
     /// The cache's reads.
@@ -84,6 +86,7 @@ pub struct InFlight(Gauge);
 #[derive(Debug)]
 pub struct EndpointMetrics {
     labels: EndpointLabels,
+    answered: Counter,
     requests: Family<RequestLabels, Counter>,
     latencies: Family<EndpointLabels, Histogram, fn() -> Histogram>,
     /// Made with the first answer: what is never asked for does not appear.
@@ -141,6 +144,7 @@ impl Metrics {
             in_flight: Family::default(),
             connections: Family::default(),
             accepted: Family::default(),
+            answered: Counter::default(),
             store: StoreMetrics {
                 breaker_open: Gauge::default(),
                 calls: Family::default(),
@@ -190,6 +194,7 @@ impl Metrics {
     pub fn endpoint(&self, method: &'static str, route: &'static str) -> EndpointMetrics {
         EndpointMetrics {
             labels: EndpointLabels { method, route },
+            answered: self.answered.clone(),
             requests: self.requests.clone(),
             latencies: self.latency.clone(),
             latency: OnceLock::new(),
@@ -221,6 +226,11 @@ impl ListenerMetrics {
         InFlight::enter(&self.in_flight)
     }
 
+    /// Requests being answered now.
+    pub fn requests_in_flight(&self) -> u64 {
+        u64::try_from(self.in_flight.get()).unwrap_or(0)
+    }
+
     /// Counts a connection as long as the result lives.
     pub fn begin_connection(&self) -> InFlight {
         self.accepted.inc();
@@ -246,6 +256,7 @@ impl EndpointMetrics {
     pub fn observe(&self, status: StatusCode, elapsed: Duration) {
         let latency = self.latency.get_or_init(|| self.latencies.get_or_create_owned(&self.labels));
         latency.observe(elapsed.as_secs_f64());
+        self.answered.inc();
         if let Some(counter) = self.by_status.get(usize::from(status.as_u16()) - STATUSES.start) {
             counter.get_or_init(|| self.counter(status)).inc();
         }

@@ -12,7 +12,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::app::App;
 use crate::error::Error;
-use crate::handlers::{data, health, metrics, openapi, page, product, status};
+use crate::handlers::{data, fleet, health, metrics, openapi, page, product, status};
 use crate::http::{Request, Response, empty, with_header};
 use crate::metrics::{EndpointMetrics, Metrics};
 use crate::model::DocumentId;
@@ -35,6 +35,7 @@ const PUBLIC: &[(Method, &str, Handler)] = table! {
     GET "/icon.svg" => page::icon,
     GET "/status" => status::show,
     GET "/health" => health::ready,
+    GET "/fleet" => fleet::show,
     GET "/openapi.json" => openapi::show,
     GET "/data" => data::list,
     POST "/data" => data::create,
@@ -51,7 +52,7 @@ const ADMIN: &[(Method, &str, Handler)] = table! {
 };
 
 /// What is answered however busy the service is.
-const EXEMPT: [&str; 4] = ["/status", "/health", "/metrics", "/live"];
+const EXEMPT: [&str; 5] = ["/status", "/health", "/fleet", "/metrics", "/live"];
 
 /// Paths of one listener and what they answer.
 #[derive(Debug)]

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::app::App;
 use crate::config::{Config, DrainConfig};
+use crate::heartbeat;
 use crate::layers::{Shared, stack};
 use crate::lifecycle::Phase;
 use crate::logging::{AccessLog, DroppedLines};
@@ -115,8 +116,12 @@ impl Server {
         };
         let serving = listener("public", public, Router::public(&app.metrics), connections);
         let _admin = listener("admin", admin, Router::admin(&app.metrics), ADMIN_CONNECTIONS);
-        let identifying = app.clone();
-        tokio::spawn(async move { identifying.whoami.ask_ec2().await });
+        let telling = app.clone();
+        let telling = tokio::spawn(async move {
+            // The fleet shall not hear of this instance under two names.
+            telling.whoami.ask_ec2().await;
+            heartbeat::keep(telling).await;
+        });
 
         let watched = tokio::spawn(async move {
             match public_address {
@@ -141,6 +146,7 @@ impl Server {
             let _ = end.send(true);
             serving.await
         };
+        let draining = async { tokio::join!(draining, heartbeat::draining(&app)).0 };
         let ended = tokio::select! {
             left = draining => match left {
                 Ok(0) => Ended::Clean,
@@ -155,7 +161,8 @@ impl Server {
                 Ended::AtOnce
             }
         };
-        app.cache.end(LAST_INVALIDATIONS).await;
+        telling.abort();
+        tokio::join!(app.cache.end(LAST_INVALIDATIONS), heartbeat::leave(&app));
         ended
     }
 }

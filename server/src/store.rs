@@ -9,6 +9,7 @@ mod dynamodb;
 #[cfg(feature = "embedded")]
 mod embedded;
 mod failure;
+mod heartbeats;
 mod idempotency;
 mod items;
 mod listing;
@@ -24,6 +25,7 @@ use crate::model::{DocumentId, Version};
 pub use cache::{Cache, Lookup, Source};
 pub use connect::ConnectError;
 pub use dynamodb::DynamoDb;
+pub use heartbeats::Heartbeat;
 pub use shared::{
     ConfigError as SharedCacheError, Entry, Failure, Found, SharedCache, SharedCacheConfig, Stats, Ticket,
 };

@@ -80,10 +80,7 @@ pub async fn show(app: Arc<App>, _: Request) -> Result<Response, Error> {
         commit: (!COMMIT.is_empty()).then_some(COMMIT),
         instance: Instance { id: &identity.id, zone: &identity.zone, r#type: &identity.kind },
         uptime_seconds: app.started.elapsed().as_secs(),
-        process: Process {
-            cpu_seconds: cpu_seconds().ok(),
-            cpus: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-        },
+        process: Process { cpu_seconds: cpu_seconds().ok(), cpus: app.cpus },
         store: Store {
             backend: app.store.backend(),
             state: probe.as_ref().err().map_or("up", |error| error.label()),

@@ -121,6 +121,12 @@ function ago(date) {
 }
 
 /** A <time> for the date, or null where there is no (valid) date. */
+/** Seconds as people say them: 42 s, 7 min, 3 h, 2 d. */
+function spanOf(seconds) {
+  const [size, unit] = [[86_400, "d"], [3600, "h"], [60, "min"], [1, "s"]].find(([size]) => seconds >= size) ?? [1, "s"];
+  return `${Math.floor(seconds / size)} ${unit}`;
+}
+
 function timeOf(date) {
   if (!date || Number.isNaN(+date)) return null;
   const title = date.toLocaleString(undefined, { dateStyle: "full", timeStyle: "long" });
@@ -271,6 +277,24 @@ function noteInstance(headers) {
 const STATES = ["healthy", "degraded", "draining"];
 let timer;
 
+/** Lists the instances, where there is more than one; a fleet that cannot be asked stays as it was. */
+async function showFleet() {
+  const fleet = await request("GET", "/fleet", { timeout: 8_000 }).then(({ text }) => JSON.parse(text).instances, () => null);
+  if (!fleet) return;
+  $("fleet").hidden = fleet.length < 2;
+  $("fleet-rows").replaceChildren(...fleet.map((one) => {
+    const number = (text) => make("td", { className: "number", textContent: text });
+    const cpu = one.cpu_percent ?? 0;
+    const row = make("tr", {},
+      make("td", { className: "data", textContent: one.id }), make("td", { textContent: one.zone }),
+      make("td", { className: "data", textContent: one.version }), make("td", { textContent: one.state }),
+      number(spanOf(one.uptime_seconds)), number(one.requests_per_second), number(one.in_flight),
+      make("td", {}, make("meter", { max: 100, high: 80, value: cpu, title: `${cpu} %` }), ` ${Math.round(cpu)} %`));
+    row.dataset.state = one.state;
+    return row;
+  }));
+}
+
 /** Asks how the service is, now and every 10 s while somebody can see it. */
 async function pulse() {
   clearTimeout(timer);
@@ -283,6 +307,7 @@ async function pulse() {
   if ($("status").textContent !== state) $("status").textContent = state;
   document.documentElement.dataset.state = $("status").dataset.state = state;
   for (const time of document.querySelectorAll("time")) time.textContent = ago(new Date(time.dateTime));
+  await showFleet();
   clearTimeout(timer);
   timer = setTimeout(pulse, 10_000);
 }

@@ -8,6 +8,7 @@ use fantoccini::wd::WebDriverCompatibleCommand;
 use fantoccini::{Client, ClientBuilder, Locator};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tideline_server::store::Heartbeat;
 use tideline_server::version::VERSION;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
@@ -248,6 +249,33 @@ async fn it_says_who_answered_and_how_the_service_is() {
     let answered = browser.text("#answered-by").await;
     let instance = server.api.get("/health").await.header("x-tideline-instance").to_owned();
     assert!(answered.contains(&instance) && answered.contains(VERSION), "{answered}");
+    browser.close().await;
+}
+
+#[tokio::test]
+#[ignore = "needs a browser: apt-get install chromium chromium-driver"]
+async fn it_lists_a_fleet() {
+    let server = TestServer::start().await;
+    let app = server.app_beside().await;
+    for (id, state, cpu) in [("i-0aaa", "ready", 42.4), ("i-0bbb", "draining", 3.0)] {
+        let says = json!({
+            "id": id, "zone": "eu-north-1b", "type": "t4g.small", "version": "0.1.0", "state": state,
+            "uptime_seconds": 7300, "requests_per_second": 512.5, "cpu_percent": cpu, "in_flight": 3,
+        });
+        let expires_at = 4_102_444_800; // 2100
+        let word = Heartbeat { instance: id.to_owned(), at: 0, expires_at, says: says.to_string() };
+        app.store.beat(&word).await.unwrap();
+    }
+    let browser = Browser::open(&server).await;
+    browser.until("document.querySelectorAll('#fleet-rows > tr').length === 2").await;
+    let fleet = browser.text("#fleet").await;
+    for part in ["i-0aaa", "i-0bbb", "eu-north-1b", "ready", "draining", "2 h", "512.5", "42 %"] {
+        assert!(fleet.contains(part), "{part}: {fleet}");
+    }
+    assert_eq!(browser.console().await, Vec::<String>::new());
+    if let Some(file) = std::env::var_os("TIDELINE_SCREENSHOT") {
+        std::fs::write(file, browser.client.screenshot().await.unwrap()).unwrap();
+    }
     browser.close().await;
 }
 

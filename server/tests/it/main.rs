@@ -13,6 +13,7 @@ mod data;
 mod faults;
 mod fleet;
 mod guard;
+mod heartbeat;
 mod hostile;
 mod idempotency;
 mod instance;

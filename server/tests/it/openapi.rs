@@ -104,10 +104,11 @@ async fn it_names_every_route_and_no_other() {
 
 #[tokio::test]
 async fn every_operation_answers_as_it_says() {
-    let server = TestServer::with(&["--max-body", "2000"]).await;
+    let server = TestServer::with(&["--max-body", "2000", "--heartbeat", "5s"]).await;
     let document = server.api.get("/openapi.json").await.json();
     let mut description = Description { document, met: BTreeSet::new() };
     let made = server.api.post(r#"{"id":"a","v":1}"#).await;
+    server.api.until("/fleet", |fleet| fleet.json()["instances"].as_array().is_some_and(|all| all.len() == 1)).await;
     let (tag, stale) = (made.header("etag"), "\"1\"");
     let (long, bad) = (format!("{{\"t\":\"{}\"}}", "x".repeat(2000)), r#"{"a":1,"a":2}"#);
     let key = ("idempotency-key", "one");
@@ -120,6 +121,7 @@ async fn every_operation_answers_as_it_says() {
         ("GET", "/icon.svg", "/icon.svg", &[], ""),
         ("GET", "/status", "/status", &[], ""),
         ("GET", "/health", "/health", &[], ""),
+        ("GET", "/fleet", "/fleet", &[], ""),
         ("GET", "/openapi.json", "/openapi.json", &[], ""),
         ("POST", "/data", "/data", &[JSON], r#"{"n":1}"#),
         ("POST", "/data", "/data", &[JSON, key], r#"{"n":2}"#),

@@ -51,23 +51,7 @@ impl TestServer {
     }
 
     async fn on(folder: Arc<TempDir>, flags: &[&str]) -> Self {
-        let path = folder.path().to_str().unwrap();
-        let mut all = vec!["tideline", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data-dir", path];
-        let table = folder.path().file_name().unwrap().to_str().unwrap().trim_start_matches('.').to_owned();
-        if elsewhere() {
-            // moto is slow; how slow is not what these tests are about.
-            all.extend([
-                "--table",
-                &table,
-                "--create-table",
-                "--store-attempt-timeout",
-                "20s",
-                "--store-timeout",
-                "20s",
-            ]);
-        }
-        all.extend(flags);
-        let config = Config::check(&Args::parse_from(all)).unwrap();
+        let config = config(&folder, flags);
         let server = Server::bind(&config, AccessLog::off(), DroppedLines::default()).await.unwrap();
         let api = Api::at(server.public_address().unwrap());
         let admin = Api::at(server.admin_address().unwrap());
@@ -75,6 +59,11 @@ impl TestServer {
         let server = Self { api, admin, stop, running: tokio::spawn(server.run(stops)), folder };
         server.api.until("/health", |answer| answer.status == 200).await;
         server
+    }
+
+    /// What a handler of another instance on the same store would use.
+    pub async fn app_beside(&self) -> Arc<App> {
+        App::start(&config(&self.folder, &[]), AccessLog::off(), DroppedLines::default()).await.unwrap()
     }
 
     /// Asks it to end.
@@ -86,6 +75,23 @@ impl TestServer {
     pub async fn ended(self) -> Ended {
         self.running.await.unwrap()
     }
+}
+
+/// The settings of a service on the store in `folder`.
+fn config(folder: &TempDir, flags: &[&str]) -> Config {
+    let path = folder.path().to_str().unwrap();
+    let mut all = vec!["tideline", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data-dir", path];
+    let table = folder.path().file_name().unwrap().to_str().unwrap().trim_start_matches('.').to_owned();
+    if elsewhere() {
+        // moto is slow; how slow is not what these tests are about.
+        all.extend(["--table", &table, "--create-table", "--store-attempt-timeout", "20s", "--store-timeout", "20s"]);
+    }
+    // It would be a call to the store more, at a time that no test knows.
+    if !flags.contains(&"--heartbeat") {
+        all.extend(["--heartbeat", "0s"]);
+    }
+    all.extend(flags);
+    Config::check(&Args::parse_from(all)).unwrap()
 }
 
 /// Serves a table of routes of the test's own, through the whole stack.
@@ -101,7 +107,10 @@ pub async fn serve_routes(flags: &[&str], table: &'static [(Method, &'static str
         Shared { app: app.clone(), router: Arc::new(Router::of(table, &app.metrics)), metrics: metrics.clone() };
     let limits = Limits { connections: 100, drain: std::time::Duration::ZERO, guard: config.limits.guard };
     let service = move |peer| stack(shared.clone(), peer);
-    tokio::spawn(serve(listener, service, metrics, limits, std::future::pending()));
+    tokio::spawn(async move {
+        serve(listener, service, metrics, limits, std::future::pending()).await;
+        drop(folder);
+    });
     (api, app)
 }
 
