@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -32,7 +32,7 @@ pub enum Fault {
     Unavailable,
     /// Every fifth answer is of another document.
     Lies,
-    /// Nothing is answered for two seconds, once.
+    /// Nothing is answered for two seconds, once: from the first request after the fourth second on.
     Stalls,
     /// Nobody listens any more, after a second.
     Refuses,
@@ -51,6 +51,8 @@ pub struct Double {
     started: Instant,
     answers: Arc<AtomicUsize>,
     documents: Arc<Mutex<HashMap<String, Value>>>,
+    /// When the stall is over.
+    stalled: Arc<OnceLock<Instant>>,
 }
 
 impl Double {
@@ -61,8 +63,8 @@ impl Double {
     pub async fn as_fleet(fault: Fault, who: Who) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let (started, answers, documents) = (Instant::now(), Arc::default(), Arc::default());
-        let double = Self { url, fault, who, started, answers, documents };
+        let (started, answers, documents, stalled) = (Instant::now(), Arc::default(), Arc::default(), Arc::default());
+        let double = Self { url, fault, who, started, answers, documents, stalled };
         let serving = double.clone();
         tokio::spawn(async move {
             // Connections end with the listener.
@@ -84,8 +86,9 @@ impl Double {
         let id = path.rsplit('/').next().unwrap().to_owned();
         let sent = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
         let since = self.started.elapsed();
-        if self.fault == Fault::Stalls && (4..6).contains(&since.as_secs()) {
-            tokio::time::sleep(Duration::from_secs(6).saturating_sub(since)).await;
+        if self.fault == Fault::Stalls && since.as_secs() >= 4 {
+            let over = self.stalled.get_or_init(|| Instant::now() + Duration::from_secs(2));
+            tokio::time::sleep_until((*over).into()).await;
         }
         let fails = number.is_multiple_of(5) && path.starts_with("/product/");
         let (status, body): (u16, Body) = match (method.as_str(), path.as_str()) {

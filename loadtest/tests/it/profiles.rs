@@ -63,6 +63,32 @@ async fn every_planned_request_is_sent_and_the_service_has_seen_it() {
     assert_eq!(summary["instances"].as_array().unwrap().len(), 1);
 }
 
+/// Where the service takes long enough that the way to it is nothing, both measure the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn its_times_are_the_service_s_own() {
+    let tideline = Tideline::slow().await;
+    let done = run(&["run", "--phases", "steady:8s@50"], &tideline.url).await;
+    assert_eq!(done.code, 0, "{}", done.said);
+    let metrics = get(&format!("{}/metrics", tideline.admin)).await.unwrap();
+    let summary = done.summary();
+    let mut compared = 0;
+    for (endpoint, times) in summary["phases"][0]["endpoints"].as_object().unwrap() {
+        let (method, route) = endpoint.split_once(' ').unwrap();
+        // Those that the run itself asks beside its load, or that are not slow.
+        if !["/data", "/data/{id}", "/product/{id}"].contains(&route) || ["PUT", "DELETE"].contains(&method) {
+            continue;
+        }
+        let value = |name: &str| -> f64 {
+            let line = format!("tideline_request_duration_seconds_{name}{{method=\"{method}\",route=\"{route}\"}} ");
+            metrics.lines().find_map(|found| found.strip_prefix(&line)).expect(&line).parse().unwrap()
+        };
+        let (own, theirs) = (times["service"]["mean"].as_f64().unwrap(), value("sum") / value("count") * 1e3);
+        assert!(theirs > 400.0 && (own / theirs - 1.0).abs() < 0.05, "{endpoint}: {own} ms, the service: {theirs} ms");
+        compared += 1;
+    }
+    assert_eq!(compared, 4, "{summary}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn smoke_and_soak_pass_with_a_token() {
     let hash = "5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8"; // of "password"
