@@ -90,21 +90,37 @@ impl Group {
         }
     }
 
+    /// Everything is asked, also where one answer fails: of those that fail the first is told.
     async fn look(&self, watched: &Watched, known: &mut HashSet<String>) -> Result<(), String> {
-        for (id, text) in self.activities().await? {
-            if known.insert(id) {
-                watched.event(text);
+        let activities = self.activities().await.map(|activities| {
+            for (id, text) in activities {
+                if known.insert(id) {
+                    watched.event(text);
+                }
             }
-        }
+        });
+        let cpu = self.cpu_points().await.map(|points| {
+            if let Some((_, cpu)) = points.last() {
+                watched.update(|seen| seen.fleet_cpu = Some(*cpu));
+            }
+        });
         let group = self.describe().await?;
         let in_service = group
             .instances()
             .iter()
             .filter(|instance| instance.lifecycle_state().is_some_and(|state| state.as_str() == "InService"));
-        let (desired, in_service) =
-            (group.desired_capacity().and_then(|count| u64::try_from(count).ok()), in_service.count());
+        let in_service = in_service.count() as u64;
+        let desired = group.desired_capacity().and_then(|count| u64::try_from(count).ok());
+        watched.update(|seen| (seen.desired, seen.in_service) = (desired, Some(in_service)));
+        let healthy = self.healthy(group.target_group_arns()).await?;
+        watched.update(|seen| seen.healthy = healthy);
+        activities.and(cpu)
+    }
+
+    /// The healthy targets of the group's target groups; none where it has no target group.
+    async fn healthy(&self, target_groups: &[String]) -> Result<Option<u64>, String> {
         let mut healthy = None;
-        for arn in group.target_group_arns() {
+        for arn in target_groups {
             let answer = self.balancing.describe_target_health().target_group_arn(arn).send().await;
             let targets = answer.map_err(|error| chain(&error))?.target_health_descriptions.unwrap_or_default();
             let well = targets.iter().filter(|target| {
@@ -113,12 +129,7 @@ impl Group {
             });
             *healthy.get_or_insert(0) += well.count() as u64;
         }
-        let cpu = self.cpu_points().await?.last().map(|(_, cpu)| *cpu);
-        watched.update(|seen| {
-            (seen.desired, seen.in_service) = (desired, Some(in_service as u64));
-            (seen.healthy, seen.fleet_cpu) = (healthy, cpu.or(seen.fleet_cpu));
-        });
-        Ok(())
+        Ok(healthy)
     }
 
     /// The last scaling activities, the oldest first: id, and what happened and why.
