@@ -63,6 +63,11 @@ pub struct Args {
     #[arg(long, env = "TIDELINE_CACHE_CA", value_name = "FILE")]
     pub cache_ca: Option<String>,
 
+    /// ElastiCache replication group to sign in to with the AWS credentials of the process, as the user in --cache-url and
+    /// in place of a password. Needs rediss://. [default: none]
+    #[arg(long, env = "TIDELINE_CACHE_IAM", value_name = "NAME")]
+    pub cache_iam: Option<String>,
+
     /// How long the shared cache keeps a document. A number with ms, s or m.
     #[arg(long, env = "TIDELINE_CACHE_TTL", value_name = "TIME", default_value = "60m")]
     pub cache_ttl: String,

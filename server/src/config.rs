@@ -225,6 +225,7 @@ fn shared_cache(args: &Args, store: &StoreConfig) -> Result<Option<SharedCache>,
     let timeout = some_time("cache-timeout", &args.cache_timeout)?;
     let config = SharedCacheConfig {
         authorities: args.cache_ca.as_deref().map(PathBuf::from),
+        iam: args.cache_iam.clone(),
         ttl: some_time("cache-ttl", &args.cache_ttl)?,
         connect_timeout: timeout,
         timeout,

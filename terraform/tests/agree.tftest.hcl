@@ -122,10 +122,9 @@ run "every_setting_is_known" {
   }
 
   assert {
-    # Named here: what the service is yet to learn.
     condition = length(setsubtract(
       [for name in keys(local.environment) : name if startswith(name, "TIDELINE_")],
-      setunion(run.the_sources.settings, ["TIDELINE_CACHE_IAM"]),
+      run.the_sources.settings,
     )) == 0
     error_message = "The service must know each of its settings in user data (args.rs)."
   }

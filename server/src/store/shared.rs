@@ -31,6 +31,7 @@
 mod config;
 mod delivery;
 mod entry;
+mod iam;
 mod link;
 mod pending;
 mod scripts;
@@ -100,7 +101,7 @@ struct Inner {
 impl SharedCache {
     /// A cache that connects when it is first used: a start does not wait for it. The settings are checked here.
     pub fn new(config: &SharedCacheConfig) -> Result<Self, ConfigError> {
-        let target = Target::parse(&config.url, config.authorities.as_deref())?;
+        let target = Target::parse(&config.url, config.authorities.as_deref(), config.iam.as_deref())?;
         Ok(Self(Arc::new(Inner {
             server: Server::new(target, Keys::new(&config.table), config.connect_timeout, config.timeout),
             breaker: Breaker::new(config.breaker),

@@ -5,11 +5,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use tempfile::TempDir;
 use tideline_server::model::{DocumentId, Version};
 use tideline_server::store::breaker::State;
 use tideline_server::store::{Entry, Failure, Found, SharedCache, SharedCacheConfig, Stats, Ticket};
 use tokio::task::JoinSet;
 
+use crate::process::Process;
 use crate::redis::{PATIENCE, RedisServer, certificates, eventually, free_port};
 
 pub const ID: &str = "a";
@@ -239,16 +241,49 @@ async fn a_redis_without_memory_still_takes_invalidations() {
     assert!(matches!(slow, Found::Nothing(Some(_))));
 }
 
-#[tokio::test]
-#[ignore = "needs redis-server: apt-get install redis-server"]
-async fn tls_needs_an_authority_that_vouches_for_the_server() {
+/// A Redis that also speaks TLS, its port for that, and the folder of the authority that vouches for it: `ca.pem`.
+async fn redis_with_tls(more: &[&str]) -> (RedisServer, u16, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     certificates(folder.path());
     let file = |name: &str| folder.path().join(name).display().to_string();
     let port = free_port();
     let options = ["--tls-port", &port.to_string(), "--tls-auth-clients", "no", "--tls-ca-cert-file", &file("ca.pem")];
     let identity = ["--tls-cert-file", &file("server.pem"), "--tls-key-file", &file("server.key")];
-    let _redis = RedisServer::start(&[&options[..], &identity[..]].concat()).await;
+    let redis = RedisServer::start(&[&options[..], &identity[..], more].concat()).await;
+    (redis, port, folder)
+}
+
+/// As on ElastiCache, but that this Redis takes every password: that AWS takes the signature only AWS can show.
+#[tokio::test]
+#[ignore = "needs redis-server: apt-get install redis-server"]
+async fn it_signs_in_with_the_instance_s_credentials() {
+    let (redis, port, folder) =
+        redis_with_tls(&["--user", "tideline-cache", "on", "nopass", "~*", "&*", "+@all"]).await;
+    let (url, ca) = (format!("rediss://tideline-cache@127.0.0.1:{port}"), folder.path().join("ca.pem"));
+    let cache =
+        [("TIDELINE_CACHE_URL", &*url), ("TIDELINE_CACHE_CA", ca.to_str().unwrap()), ("TIDELINE_CACHE_IAM", "cache")];
+    // More than the default 50 ms: this machine does other things beside.
+    let patience =
+        [("TIDELINE_CACHE_TIMEOUT", "5s"), ("AWS_REGION", "eu-north-1"), ("AWS_EC2_METADATA_DISABLED", "true")];
+    let failures = r#"tideline_shared_cache_failures_total{kind="denied"}"#;
+
+    let signed = [("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"), ("AWS_SECRET_ACCESS_KEY", "secret")];
+    let process = Process::start(&[], &[&cache[..], &patience[..], &signed[..]].concat()).await;
+    assert_eq!(process.api.get("/product/none").await.status, 404);
+    let clients: String = redis.ask(&["CLIENT", "LIST"]).await.unwrap();
+    assert!(clients.contains("user=tideline-cache"), "{clients}");
+    assert_eq!(process.admin.metric(failures).await, 0.0);
+
+    // Without credentials it is passed by.
+    let process = Process::start(&[], &[&cache[..], &patience[..]].concat()).await;
+    assert_eq!(process.api.get("/product/none").await.status, 404);
+    assert!(process.admin.metric(failures).await > 0.0, "{}", process.admin.get("/metrics").await.text());
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server: apt-get install redis-server"]
+async fn tls_needs_an_authority_that_vouches_for_the_server() {
+    let (_redis, port, folder) = redis_with_tls(&[]).await;
     let url = format!("rediss://127.0.0.1:{port}");
 
     let authorities = Some(folder.path().join("ca.pem"));

@@ -14,6 +14,8 @@ pub struct SharedCacheConfig {
     /// PEM file of the authorities that vouch for a `rediss://` server, in place of the platform's (which
     /// `SSL_CERT_FILE` names, but for the AWS SDK as well, so that it cannot name a private authority alone).
     pub authorities: Option<PathBuf>,
+    /// ElastiCache replication group to sign in to with the AWS credentials of the process, as the URL's user.
+    pub iam: Option<String>,
     /// The table whose documents these are; part of the keys.
     pub table: String,
     /// How long entries and tombstones live. Default 1 h.
@@ -37,6 +39,7 @@ impl SharedCacheConfig {
         Self {
             url: url.into(),
             authorities: None,
+            iam: None,
             table: table.into(),
             ttl: Duration::from_secs(60 * 60),
             max_json: 64 * 1024,
@@ -50,10 +53,11 @@ impl SharedCacheConfig {
 
 impl fmt::Debug for SharedCacheConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { url: _, authorities, table, ttl, max_json, connect_timeout, timeout, breaker, pending } = self;
+        let Self { url: _, authorities, iam, table, ttl, max_json, connect_timeout, timeout, breaker, pending } = self;
         f.debug_struct("SharedCacheConfig")
             .field("url", &"(may have a password)")
             .field("authorities", authorities)
+            .field("iam", iam)
             .field("table", table)
             .field("ttl", ttl)
             .field("max_json", max_json)

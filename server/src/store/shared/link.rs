@@ -129,9 +129,13 @@ impl Server {
 
     /// Signs in, and makes sure of a generation that is of this server, before anything is read from it.
     async fn begin(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Result<Link, Fault> {
+        let mut session = self.target.session.clone();
+        if let Some(signer) = &self.target.signer {
+            session = session.set_password(signer.token().await.map_err(|error| Fault::new(Failure::Denied, error))?);
+        }
         // No timeouts in there: there is one around each call.
         let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
-        let (connection, driver) = MultiplexedConnection::new_with_config(&self.target.session, stream, config).await?;
+        let (connection, driver) = MultiplexedConnection::new_with_config(&session, stream, config).await?;
         let link = Link { connection, driver: tokio::spawn(driver) };
         self.generation(link.connection.clone(), false).await?;
         Ok(link)

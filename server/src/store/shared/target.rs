@@ -11,12 +11,17 @@ use rustls::{ClientConfig, RootCertStore};
 use thiserror::Error;
 use tokio_rustls::TlsConnector;
 
+use super::iam::Signer;
+
 /// A setting of the shared cache that cannot be used. It does not repeat the URL, which may have a password.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum ConfigError {
     /// The URL.
     #[error("--cache-url (TIDELINE_CACHE_URL): {0}")]
     Url(String),
+    /// The replication group to sign in to.
+    #[error("--cache-iam (TIDELINE_CACHE_IAM): {0}")]
+    Iam(&'static str),
     /// The file of authorities.
     #[error("--cache-ca (TIDELINE_CACHE_CA): {}: {fault}", path.display())]
     Authorities {
@@ -34,14 +39,17 @@ pub(super) struct Target {
     /// Credentials and database.
     pub(super) session: RedisConnectionInfo,
     pub(super) tls: Option<(TlsConnector, ServerName<'static>)>,
+    /// Signs in, where that is not by a password.
+    pub(super) signer: Option<Signer>,
 }
 
 /// The words of a URL that is all right.
 const FORM: &str = "use redis://[user:password@]host[:port][/database], or rediss:// for TLS";
 
 impl Target {
-    /// Reads a URL. The authorities are a PEM file's, in place of the platform's.
-    pub(super) fn parse(url: &str, authorities: Option<&Path>) -> Result<Self, ConfigError> {
+    /// Reads a URL. The authorities are a PEM file's, in place of the platform's. `iam` is the ElastiCache replication group
+    /// to sign in to.
+    pub(super) fn parse(url: &str, authorities: Option<&Path>, iam: Option<&str>) -> Result<Self, ConfigError> {
         let fault = |fault: &str| ConfigError::Url(format!("{fault}; {FORM}"));
         let (tls, rest) = match url.split_once("://") {
             Some(("redis", rest)) => (false, rest),
@@ -82,14 +90,28 @@ impl Target {
                 return Err(ConfigError::Authorities { path: path.to_owned(), fault });
             }
         };
-        Ok(Self { host, port, session, tls })
+        let signer = iam.map(|cache| signer(cache, &session, tls.is_some())).transpose()?;
+        Ok(Self { host, port, session, tls, signer })
     }
 }
 
 impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { host, port, session: _, tls } = self;
+        let Self { host, port, session: _, tls, signer: _ } = self;
         f.debug_struct("Target").field("host", host).field("port", port).field("tls", &tls.is_some()).finish()
+    }
+}
+
+fn signer(cache: &str, session: &RedisConnectionInfo, tls: bool) -> Result<Signer, ConfigError> {
+    let named = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    match session.username() {
+        _ if cache.is_empty() || !cache.chars().all(named) => Err(ConfigError::Iam("name a replication group")),
+        _ if !tls => Err(ConfigError::Iam("it needs a rediss:// in TIDELINE_CACHE_URL")),
+        _ if session.password().is_some() => {
+            Err(ConfigError::Iam("TIDELINE_CACHE_URL has a password, and only one is used"))
+        }
+        Some(user) if !user.is_empty() && user.chars().all(named) => Ok(Signer::new(cache, user)),
+        _ => Err(ConfigError::Iam("it needs the user's name in TIDELINE_CACHE_URL: rediss://USER@HOST")),
     }
 }
 
@@ -132,7 +154,7 @@ mod tests {
     use super::*;
 
     fn parse(url: &str) -> Result<Target, ConfigError> {
-        Target::parse(url, None)
+        Target::parse(url, None, None)
     }
 
     #[test]
@@ -171,10 +193,26 @@ mod tests {
     }
 
     #[test]
+    fn a_user_signs_in_with_tls_alone() {
+        let fault = |url, iam| Target::parse(url, None, Some(iam)).expect_err(url).to_string();
+        assert!(Target::parse("rediss://me@host", None, Some("cache")).unwrap().signer.is_some());
+        for (url, iam, part) in [
+            ("redis://me@host", "cache", "it needs a rediss://"),
+            ("rediss://host", "cache", "it needs the user's name"),
+            ("rediss://me:secret@host", "cache", "has a password"),
+            ("rediss://me@host", "", "name a replication group"),
+            ("rediss://me@host", "a/b", "name a replication group"),
+        ] {
+            let message = fault(url, iam);
+            assert!(message.starts_with("--cache-iam (TIDELINE_CACHE_IAM): ") && message.contains(part), "{message}");
+        }
+    }
+
+    #[test]
     fn authorities_are_checked_at_the_start() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ca.pem");
-        let fault = |url| Target::parse(url, Some(&path)).expect_err(url).to_string();
+        let fault = |url| Target::parse(url, Some(&path), None).expect_err(url).to_string();
         assert!(fault("rediss://host").starts_with("--cache-ca (TIDELINE_CACHE_CA): "), "a file that is missing");
         std::fs::write(&path, "no PEM").unwrap();
         assert!(fault("rediss://host").contains("it has no certificate"));
