@@ -1,0 +1,3 @@
+//! HTTP on loopback.
+
+pub mod faults;

@@ -1,0 +1,3 @@
+//! `tideline-rehearsal`: the command line, signals, and the exit code.
+
+fn main() {}
