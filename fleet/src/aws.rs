@@ -14,6 +14,7 @@ use aws_sdk_cloudwatch::types::AlarmType;
 use aws_sdk_elasticloadbalancingv2::Client as Balancing;
 use serde::Serialize;
 
+use crate::ec2::Ec2;
 use crate::error::{Error, Kind};
 use crate::fault::{Fault, Trouble};
 use crate::group::{Group, Note};
@@ -25,6 +26,7 @@ const ATTEMPT: Duration = Duration::from_secs(10);
 /// One call with the SDK's own tries.
 const CALL: Duration = Duration::from_secs(30);
 const TRIES: u32 = 5;
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// A set of credentials may come from a process, a file, SSO's cache or the instance's metadata.
@@ -39,6 +41,8 @@ pub struct Aws {
     scaling: AutoScaling,
     balancing: Balancing,
     metrics: CloudWatch,
+    /// EC2, by another way.
+    pub ec2: Ec2,
 }
 
 /// A CloudWatch alarm.
@@ -60,17 +64,19 @@ impl Aws {
             .connect_timeout(CONNECT)
             .operation_attempt_timeout(ATTEMPT)
             .operation_timeout(CALL);
-        let retries = RetryConfig::standard().with_max_attempts(TRIES).with_max_backoff(LONGEST_PAUSE);
+        let retries = RetryConfig::standard().with_max_attempts(TRIES);
+        let retries = retries.with_initial_backoff(FIRST_PAUSE).with_max_backoff(LONGEST_PAUSE);
         let loader = aws_config::defaults(BehaviorVersion::latest());
         let config = loader.timeout_config(timeouts.build()).retry_config(retries).load().await;
-        if config.region().is_none() {
-            return Err(Error::refused("no AWS region is set: export AWS_REGION, such as AWS_REGION=eu-central-1"));
-        }
+        let region = config.region().map(ToString::to_string).ok_or_else(|| {
+            Error::refused("no AWS region is set: export AWS_REGION, such as AWS_REGION=eu-central-1")
+        })?;
         credentials(&config).await?;
         Ok(Self {
             scaling: AutoScaling::new(&config),
             balancing: Balancing::new(&config),
             metrics: CloudWatch::new(&config),
+            ec2: Ec2 { region },
         })
     }
 

@@ -106,25 +106,6 @@ impl Image {
     }
 }
 
-/// All versions of a launch template, the newest first.
-pub async fn template_versions(template: &str) -> Result<Vec<TemplateVersion>, Error> {
-    let arguments = ["describe-launch-template-versions", "--launch-template-id", template];
-    let mut versions: Vec<TemplateVersion> = list(&arguments, "LaunchTemplateVersions").await?;
-    versions.sort_by_key(|version| std::cmp::Reverse(version.version_number));
-    Ok(versions)
-}
-
-/// The latest and the default version of every launch template in the account and region.
-pub async fn all_templates() -> Result<Vec<TemplateVersion>, Error> {
-    list(&["describe-launch-template-versions", "--versions", "$Latest", "$Default"], "LaunchTemplateVersions").await
-}
-
-/// Own images that carry a tag of this key.
-pub async fn images(tag_key: &str) -> Result<Vec<Image>, Error> {
-    let filter = format!("Name=tag-key,Values={tag_key}");
-    list(&["describe-images", "--owners", "self", "--filters", &filter], "Images").await
-}
-
 /// A snapshot of a disk.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -136,39 +117,108 @@ pub struct Snapshot {
     pub start_time: String,
 }
 
-/// Own snapshots that carry a tag of this key.
-pub async fn snapshots(tag_key: &str) -> Result<Vec<Snapshot>, Error> {
-    let filter = format!("Name=tag-key,Values={tag_key}");
-    list(&["describe-snapshots", "--owner-ids", "self", "--filters", &filter], "Snapshots").await
+/// EC2, as the CLI reaches it.
+#[derive(Debug, Clone)]
+pub struct Ec2 {
+    /// The region; version 1 of the CLI does not read AWS_REGION.
+    pub region: String,
 }
 
-/// Images that instances were launched from which are not terminated.
-pub async fn images_in_use() -> Result<Vec<String>, Error> {
-    const STATES: &str = "Name=instance-state-name,Values=pending,running,stopping,stopped,shutting-down";
-    #[derive(Deserialize)]
-    #[serde(rename_all = "PascalCase")]
-    struct Reservation {
-        #[serde(default)]
-        instances: Vec<Instance>,
+impl Ec2 {
+    /// All versions of a launch template, the newest first.
+    pub async fn template_versions(&self, template: &str) -> Result<Vec<TemplateVersion>, Error> {
+        let arguments = ["describe-launch-template-versions", "--launch-template-id", template];
+        let mut versions: Vec<TemplateVersion> = self.list(&arguments, "LaunchTemplateVersions").await?;
+        versions.sort_by_key(|version| std::cmp::Reverse(version.version_number));
+        Ok(versions)
     }
-    #[derive(Deserialize)]
-    #[serde(rename_all = "PascalCase")]
-    struct Instance {
-        image_id: Option<String>,
+
+    /// The latest and the default version of every launch template in the account and region.
+    pub async fn all_templates(&self) -> Result<Vec<TemplateVersion>, Error> {
+        self.list(&["describe-launch-template-versions", "--versions", "$Latest", "$Default"], "LaunchTemplateVersions")
+            .await
     }
-    let reservations: Vec<Reservation> = list(&["describe-instances", "--filters", STATES], "Reservations").await?;
-    let instances = reservations.into_iter().flat_map(|reservation| reservation.instances);
-    Ok(instances.filter_map(|instance| instance.image_id).collect())
-}
 
-/// Deregisters an image; one that is gone already is as good.
-pub async fn deregister(image: &str) -> Result<(), Error> {
-    gone(aws(&["deregister-image", "--image-id", image]).await, "InvalidAMIID")
-}
+    /// Own images that carry a tag of this key.
+    pub async fn images(&self, tag_key: &str) -> Result<Vec<Image>, Error> {
+        let filter = format!("Name=tag-key,Values={tag_key}");
+        self.list(&["describe-images", "--owners", "self", "--filters", &filter], "Images").await
+    }
 
-/// Deletes a snapshot; one that is gone already is as good.
-pub async fn delete_snapshot(snapshot: &str) -> Result<(), Error> {
-    gone(aws(&["delete-snapshot", "--snapshot-id", snapshot]).await, "InvalidSnapshot.NotFound")
+    /// Own snapshots that carry a tag of this key.
+    pub async fn snapshots(&self, tag_key: &str) -> Result<Vec<Snapshot>, Error> {
+        let filter = format!("Name=tag-key,Values={tag_key}");
+        self.list(&["describe-snapshots", "--owner-ids", "self", "--filters", &filter], "Snapshots").await
+    }
+
+    /// Images that instances were launched from which are not terminated.
+    pub async fn images_in_use(&self) -> Result<Vec<String>, Error> {
+        const STATES: &str = "Name=instance-state-name,Values=pending,running,stopping,stopped,shutting-down";
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Reservation {
+            #[serde(default)]
+            instances: Vec<Instance>,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Instance {
+            image_id: Option<String>,
+        }
+        let reservations: Vec<Reservation> =
+            self.list(&["describe-instances", "--filters", STATES], "Reservations").await?;
+        let instances = reservations.into_iter().flat_map(|reservation| reservation.instances);
+        Ok(instances.filter_map(|instance| instance.image_id).collect())
+    }
+
+    /// Deregisters an image; one that is gone already is as good.
+    pub async fn deregister(&self, image: &str) -> Result<(), Error> {
+        gone(self.aws(&["deregister-image", "--image-id", image]).await, "InvalidAMIID")
+    }
+
+    /// Deletes a snapshot; one that is gone already is as good.
+    pub async fn delete_snapshot(&self, snapshot: &str) -> Result<(), Error> {
+        gone(self.aws(&["delete-snapshot", "--snapshot-id", snapshot]).await, "InvalidSnapshot.NotFound")
+    }
+
+    async fn list<T: DeserializeOwned>(&self, arguments: &[&str], key: &str) -> Result<Vec<T>, Error> {
+        let answer = self.aws(arguments).await?;
+        let mut answer: serde_json::Value =
+            serde_json::from_str(&answer).map_err(|error| strange(arguments, &error))?;
+        let list = answer.get_mut(key).map(serde_json::Value::take).unwrap_or_default();
+        if list.is_null() {
+            return Ok(Vec::new());
+        }
+        serde_json::from_value(list).map_err(|error| strange(arguments, &error))
+    }
+
+    /// Runs `aws ec2 …` and gives what it wrote.
+    async fn aws(&self, arguments: &[&str]) -> Result<String, Error> {
+        let said = format!("aws ec2 {}", arguments.join(" "));
+        let mut command = Command::new("aws");
+        command.arg("ec2").args(arguments).args(["--region", &self.region, "--output", "json"]);
+        command.env("AWS_PAGER", "").env("AWS_RETRY_MODE", "standard").env("AWS_MAX_ATTEMPTS", "8");
+        let running = command.stdin(Stdio::null()).kill_on_drop(true).output();
+        let output = match tokio::time::timeout(BOUND, running).await {
+            Ok(Ok(output)) => output,
+            Ok(Err(error)) if error.kind() == std::io::ErrorKind::NotFound => {
+                let advice = "the AWS CLI is not installed: https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html";
+                return Err(Error::refused(advice));
+            }
+            Ok(Err(error)) => return Err(Error::refused(format!("{said}: {error}"))),
+            Err(_) => {
+                return Err(Error::new(Kind::Unavailable, format!("{said}: no answer within {} s", BOUND.as_secs())));
+            }
+        };
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        let why = String::from_utf8_lossy(&output.stderr).trim().replace('\n', " ");
+        let access =
+            ["UnauthorizedOperation", "AuthFailure", "AccessDenied", "ExpiredToken", "RequestExpired", "credentials"];
+        let kind = if access.iter().any(|code| why.contains(code)) { Kind::Access } else { Kind::Refused };
+        Err(Error::new(kind, format!("{said}: {why}")))
+    }
 }
 
 fn gone(done: Result<String, Error>, code: &str) -> Result<(), Error> {
@@ -178,44 +228,8 @@ fn gone(done: Result<String, Error>, code: &str) -> Result<(), Error> {
     }
 }
 
-async fn list<T: DeserializeOwned>(arguments: &[&str], key: &str) -> Result<Vec<T>, Error> {
-    let answer = aws(arguments).await?;
-    let mut answer: serde_json::Value = serde_json::from_str(&answer).map_err(|error| strange(arguments, &error))?;
-    let list = answer.get_mut(key).map(serde_json::Value::take).unwrap_or_default();
-    if list.is_null() {
-        return Ok(Vec::new());
-    }
-    serde_json::from_value(list).map_err(|error| strange(arguments, &error))
-}
-
 fn strange(arguments: &[&str], error: &serde_json::Error) -> Error {
     Error::new(Kind::Failed, format!("aws ec2 {} answered something else than expected: {error}", arguments.join(" ")))
-}
-
-/// Runs `aws ec2 …` and gives what it wrote.
-async fn aws(arguments: &[&str]) -> Result<String, Error> {
-    let said = format!("aws ec2 {}", arguments.join(" "));
-    let mut command = Command::new("aws");
-    command.arg("ec2").args(arguments).args(["--output", "json"]);
-    command.env("AWS_PAGER", "").env("AWS_RETRY_MODE", "standard").env("AWS_MAX_ATTEMPTS", "8");
-    let running = command.stdin(Stdio::null()).kill_on_drop(true).output();
-    let output = match tokio::time::timeout(BOUND, running).await {
-        Ok(Ok(output)) => output,
-        Ok(Err(error)) if error.kind() == std::io::ErrorKind::NotFound => {
-            let advice = "the AWS CLI is not installed: https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html";
-            return Err(Error::refused(advice));
-        }
-        Ok(Err(error)) => return Err(Error::refused(format!("{said}: {error}"))),
-        Err(_) => return Err(Error::new(Kind::Unavailable, format!("{said}: no answer within {} s", BOUND.as_secs()))),
-    };
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-    }
-    let why = String::from_utf8_lossy(&output.stderr).trim().replace('\n', " ");
-    let access =
-        ["UnauthorizedOperation", "AuthFailure", "AccessDenied", "ExpiredToken", "RequestExpired", "credentials"];
-    let kind = if access.iter().any(|code| why.contains(code)) { Kind::Access } else { Kind::Refused };
-    Err(Error::new(kind, format!("{said}: {why}")))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::ec2::{self, Image, Snapshot, TemplateVersion};
+use crate::ec2::{Image, Snapshot, TemplateVersion};
 use crate::error::Error;
 use crate::group::Group;
 use crate::session::Session;
@@ -19,19 +19,20 @@ const TAG: &str = "tideline:version";
 
 /// Removes images, or says which it would remove. `keep` is how many launch template versions keep theirs.
 pub async fn prune(session: &Session, keep: usize, dry_run: bool) -> Result<String, Error> {
+    let ec2 = &session.aws.ec2;
     let group = session.group().await?;
     group.numeric_version()?;
     let refreshes = session.refreshes().await?;
     let goes_to = running(&refreshes).and_then(|running| running.to.clone());
     let template = group.template.clone().unwrap_or_default();
-    let versions = session.until(ec2::template_versions(&template)).await??;
+    let versions = session.until(ec2.template_versions(&template)).await??;
     let mut named = named(&versions, &wanted(&group, goes_to), keep);
     let newest = named.clone();
-    let others = session.until(ec2::all_templates()).await??;
+    let others = session.until(ec2.all_templates()).await??;
     named.extend(others.into_iter().filter_map(|version| version.launch_template_data.image_id));
-    named.extend(session.until(ec2::images_in_use()).await??);
-    let images = session.until(ec2::images(TAG)).await??;
-    let snapshots = session.until(ec2::snapshots(TAG)).await??;
+    named.extend(session.until(ec2.images_in_use()).await??);
+    let images = session.until(ec2.images(TAG)).await??;
+    let snapshots = session.until(ec2.snapshots(TAG)).await??;
     let Some(limit) = limit(&images, &newest) else {
         return Ok(format!(
             "nothing removed: no image of a kept version of {template} is among the {} with the tag {TAG}",
@@ -47,9 +48,9 @@ pub async fn prune(session: &Session, keep: usize, dry_run: bool) -> Result<Stri
         tell(session, dry_run, &text, json!({"image": image, "snapshots": snapshots}));
         if !dry_run {
             // The snapshots after the image: AWS deletes none that an image still needs.
-            session.until(ec2::deregister(&image.image_id)).await??;
+            session.until(ec2.deregister(&image.image_id)).await??;
             for snapshot in snapshots {
-                session.until(ec2::delete_snapshot(snapshot)).await??;
+                session.until(ec2.delete_snapshot(snapshot)).await??;
             }
         }
     }
@@ -57,7 +58,7 @@ pub async fn prune(session: &Session, keep: usize, dry_run: bool) -> Result<Stri
         let text = format!("{snapshot_id} of {start_time}, which no image has");
         tell(session, dry_run, &text, json!({"snapshots": [snapshot_id]}));
         if !dry_run {
-            session.until(ec2::delete_snapshot(snapshot_id)).await??;
+            session.until(ec2.delete_snapshot(snapshot_id)).await??;
         }
     }
     let verb = if dry_run { "would be removed" } else { "removed" };
@@ -114,6 +115,7 @@ fn orphans(snapshots: Vec<Snapshot>, images: &[Image], limit: &str) -> Vec<Snaps
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ec2;
     use crate::group::Note;
     use crate::group::tests::group;
 

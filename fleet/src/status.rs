@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 
-use crate::ec2;
+use crate::ec2::{Ec2, TemplateVersion};
 use crate::error::Error;
 use crate::fault::{Fault, Trouble};
 use crate::group::Group;
@@ -41,7 +41,7 @@ pub async fn status(session: &Session) -> Result<Status, Error> {
     let (over, running): (Vec<Refresh>, Vec<Refresh>) =
         session.refreshes().await?.into_iter().partition(|refresh| refresh.status.is_over());
     let activities = session.ask(|| session.aws.activities(&group.name)).await?;
-    let (builds, no_builds) = match session.until(builds(&group)).await? {
+    let (builds, no_builds) = match session.until(builds(&session.aws.ec2, &group)).await? {
         Ok(builds) => (builds, None),
         Err(error) => (BTreeMap::new(), Some(error.text)),
     };
@@ -64,11 +64,10 @@ fn activities_or_none(answer: Result<Vec<(SystemTime, String)>, Fault>) -> Resul
     }
 }
 
-async fn builds(group: &Group) -> Result<BTreeMap<String, String>, Error> {
+async fn builds(ec2: &Ec2, group: &Group) -> Result<BTreeMap<String, String>, Error> {
     let Some(template) = &group.template else { return Ok(BTreeMap::new()) };
-    let versions = ec2::template_versions(template).await?;
-    let build =
-        |version: &ec2::TemplateVersion| Some((version.version_number.to_string(), version.build()?.to_owned()));
+    let versions = ec2.template_versions(template).await?;
+    let build = |version: &TemplateVersion| Some((version.version_number.to_string(), version.build()?.to_owned()));
     Ok(versions.iter().filter_map(build).collect())
 }
 
