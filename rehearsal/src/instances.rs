@@ -1,6 +1,7 @@
 //! What really exists: machines that take time to boot, answer health checks or do not, drain and go.
 
 pub mod modelled;
+pub mod upstream;
 
 use std::time::{Duration, SystemTime};
 
@@ -98,6 +99,11 @@ pub enum Target {
 
 /// Whoever launches and terminates. Nothing here waits: a machine's state is asked again at the next step.
 pub trait Instances: Send {
+    /// Does what is due at `now`; called before it is asked about anything then.
+    fn step(&mut self, now: SystemTime) {
+        let _nothing_is = now;
+    }
+
     /// Begins to launch.
     fn launch(&mut self, launch: &Launch, now: SystemTime);
 

@@ -1,14 +1,23 @@
 //! The region: what is started, what stops it, and what a test can ask of it.
 
+mod state;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+pub(crate) use self::state::{Shared, State};
 use crate::alarms::AlarmState;
+use crate::gateway;
+use crate::gateway::client::Upstream;
 use crate::gateway::faults::Fault;
 use crate::instances::modelled::Behaviour;
 use crate::instances::{Target, Times};
-use crate::scaling::{Draft, Failure};
+use crate::protocol::Failure;
+use crate::scaling::Draft;
 
 /// What a region is like.
 #[derive(Clone, Debug)]
@@ -60,11 +69,15 @@ pub enum StartError {
     Upstream(String, String),
 }
 
+/// How much of the region's time passes between two steps, if the machine's timer is fine enough.
+const STEP: Duration = Duration::from_millis(500);
+
 /// A running region. It stops when it is dropped.
 #[derive(Debug)]
 pub struct Region {
     endpoint: String,
-    _shared: Arc<()>,
+    shared: Arc<Shared>,
+    tasks: Vec<JoinHandle<()>>,
 }
 
 /// An instance as a test sees it.
@@ -85,10 +98,28 @@ pub struct InstanceView {
 }
 
 impl Region {
-    /// Starts a region. Fails when it cannot listen.
+    /// Starts a region, on the runtime that this is awaited on. Fails when it cannot listen.
     pub async fn start(settings: Settings) -> Result<Self, StartError> {
-        let _ = settings;
-        Ok(Self { endpoint: String::new(), _shared: Arc::new(()) })
+        let listen = settings.listen;
+        if !listen.ip().is_loopback() {
+            return Err(StartError::NotLoopback(listen));
+        }
+        let upstream = settings
+            .upstream
+            .as_deref()
+            .map(|url| Upstream::new(url, &settings.name).map_err(|error| StartError::Upstream(url.to_owned(), error)));
+        let upstream = upstream.transpose()?.map(Arc::new);
+        let listener = TcpListener::bind(listen).await.map_err(|error| StartError::Listen(listen, error))?;
+        let address = listener.local_addr().map_err(|error| StartError::Listen(listen, error))?;
+        let shared = Arc::new(Shared::new(settings, upstream));
+        let mut tasks = vec![
+            tokio::spawn(gateway::serve(listener, Arc::clone(&shared))),
+            tokio::spawn(keep_stepping(Arc::clone(&shared))),
+        ];
+        if let Some(upstream) = shared.upstream.clone() {
+            tasks.push(tokio::spawn(state::watch_alarms(Arc::clone(&shared), upstream)));
+        }
+        Ok(Self { endpoint: format!("http://{address}"), shared, tasks })
     }
 
     /// `http://127.0.0.1:PORT`, for `AWS_ENDPOINT_URL`.
@@ -96,71 +127,101 @@ impl Region {
         &self.endpoint
     }
 
-    /// The region's time now, which is that of all its answers.
+    /// The region's time now, which is that of all its answers. It begins as the machine's and then runs `speed` times as fast.
     pub fn now(&self) -> SystemTime {
-        SystemTime::now()
+        self.shared.clock.now()
     }
 
-    /// Moves the region's time on by `duration`, step by step, and returns when all that follows has happened.
+    /// Moves the region's time on by `duration`, second by second, with all that follows.
     pub fn advance(&self, duration: Duration) {
-        let _ = duration;
+        let mut left = duration;
+        while !left.is_zero() {
+            let step = left.min(Duration::from_secs(1));
+            self.shared.clock.advance(step);
+            self.shared.with(State::step);
+            left -= step;
+        }
     }
 
     /// Begins to make a group without a call; see [`GroupBuilder`] for what it is like unless told otherwise.
     pub fn group(&self, name: &str) -> GroupBuilder<'_> {
-        GroupBuilder { region: self, draft: Draft::new(name) }
+        GroupBuilder { region: self, draft: self.shared.draft(name) }
     }
 
     /// Says how the machines of a version of the launch template behave from now on.
     pub fn behave(&self, template_version: &str, behaviour: Behaviour) {
-        let _ = (template_version, behaviour);
+        self.shared.with(|state, _| state.machines.modelled_mut().behave(template_version, behaviour));
     }
 
     /// Sets the state of an alarm. Alarms that nobody has set do not exist, as far as DescribeAlarms is concerned.
-    pub fn alarm(&self, name: &str, state: AlarmState) {
-        let _ = (name, state);
+    pub fn alarm(&self, name: &str, to: AlarmState) {
+        self.shared.with(|state, now| state.alarms.set(name, to, now));
     }
 
     /// The next `times` calls of `action` (`DescribeInstanceRefreshes`) meet a fault; those after them are answered.
-    pub fn fault(&self, action: &str, fault: Fault, times: usize) {
-        let _ = (action, fault, times);
+    pub fn fault(&self, action: &str, fault: &Fault, times: usize) {
+        self.shared.faults.add(action, fault, times);
     }
 
     /// The next `times` calls of `action` are throttled.
     pub fn throttle(&self, action: &str, times: usize) {
-        self.fault(action, Fault::Throttle, times);
+        self.fault(action, &Fault::Throttle, times);
     }
 
     /// No fault waits any more.
-    pub fn clear_faults(&self) {}
+    pub fn clear_faults(&self) {
+        self.shared.faults.clear();
+    }
 
     /// How many calls of `action` there have been, faults included.
     pub fn calls(&self, action: &str) -> usize {
-        let _ = action;
-        0
+        self.shared.faults.calls(action)
     }
 
     /// Instance refreshes stand still: nothing is launched or terminated for them, as when EC2 has no capacity. After
     /// [`Settings::refresh_limit`] they fail.
-    pub fn stall(&self) {}
+    pub fn stall(&self) {
+        self.shared.with(|state, _| state.scaling.stall(true));
+    }
 
     /// Instance refreshes go on.
-    pub fn resume(&self) {}
+    pub fn resume(&self) {
+        self.shared.with(|state, _| state.scaling.stall(false));
+    }
 
     /// A machine is gone from one moment to the next. Returns whether there was one of that id.
     pub fn kill(&self, instance_id: &str) -> bool {
-        let _ = instance_id;
-        false
+        self.shared.with(|state, now| state.kill(instance_id, now))
     }
 
     /// The instances of a group, oldest first; those that terminate included. None if there is no such group.
     pub fn instances(&self, group: &str) -> Vec<InstanceView> {
-        let _ = group;
-        Vec::new()
+        self.shared.with(|state, _| state.view(group))
     }
 
     /// Stops, and returns when nothing listens any more.
-    pub async fn stop(self) {}
+    pub async fn stop(mut self) {
+        for task in std::mem::take(&mut self.tasks) {
+            task.abort();
+            // It was aborted, and says so.
+            let _aborted = task.await;
+        }
+    }
+}
+
+impl Drop for Region {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+async fn keep_stepping(shared: Arc<Shared>) {
+    loop {
+        shared.with(State::step);
+        tokio::time::sleep(shared.clock.wait(STEP)).await;
+    }
 }
 
 /// A group in the making. Unless told otherwise: 2 to 5 instances, 2 wanted; version 1 of the launch template
@@ -217,9 +278,14 @@ impl GroupBuilder<'_> {
         self
     }
 
-    /// Makes it.
+    /// The instance maintenance policy's minimum and maximum healthy percentage; none at all for `None`.
+    pub fn maintenance(mut self, percent: Option<(u32, u32)>) -> Self {
+        self.draft.maintenance = percent;
+        self
+    }
+
+    /// Makes it. Fails as CreateAutoScalingGroup does.
     pub fn create(self) -> Result<(), Failure> {
-        let _ = (self.region, self.draft);
-        Err(Failure::new("NotImplemented", "groups come with the next commit"))
+        self.region.shared.with(|state, now| state.create(&self.draft, now))
     }
 }

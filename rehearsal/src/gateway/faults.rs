@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::protocol::Failure;
+
 /// What happens to a call instead of, or before, being answered.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fault {
@@ -53,5 +55,21 @@ impl Faults {
 
     pub(crate) fn calls(&self, action: &str) -> usize {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).get(action).copied().unwrap_or_default()
+    }
+}
+
+impl Fault {
+    /// The refusal that it is. Of a fault that is none, an internal failure.
+    pub(crate) fn failure(&self) -> Failure {
+        match self {
+            Self::Throttle => Failure::new("Throttling", "Rate exceeded"),
+            Self::AccessDenied => {
+                Failure::new("AccessDenied", "User is not authorized to perform this action").status(403)
+            }
+            Self::Refuse(code, message) => Failure::new(code, message),
+            Self::InternalFailure | Self::Slow(_) | Self::Hangup => {
+                Failure::new("InternalFailure", "An internal error has occurred").status(500)
+            }
+        }
     }
 }

@@ -64,6 +64,24 @@ impl Modelled {
         self.behaviours.insert(version.to_owned(), behaviour);
     }
 
+    /// Begins to launch a machine that has this identity.
+    pub fn launch_as(&mut self, launch: &Launch, identity: Identity, now: SystemTime) {
+        self.forget(now);
+        let refused = match self.behaviours.get(&launch.version) {
+            Some(Behaviour::Refused(why)) => Some(why.clone()),
+            _ => None,
+        };
+        let machine = Machine {
+            identity,
+            version: launch.version.clone(),
+            registered: !launch.target_groups.is_empty(),
+            runs: if launch.running { now - Duration::from_secs(24 * 3600) } else { now + self.times.boot },
+            ending: refused.is_some().then_some((now, Ending::Died)),
+            refused,
+        };
+        self.machines.insert(launch.ticket, machine);
+    }
+
     /// A machine is gone from one moment to the next: a power cut.
     pub fn kill(&mut self, ticket: Ticket, now: SystemTime) {
         if let Some(machine) = self.machines.get_mut(&ticket) {
@@ -87,25 +105,13 @@ fn since(at: SystemTime, now: SystemTime) -> Duration {
 
 impl Instances for Modelled {
     fn launch(&mut self, launch: &Launch, now: SystemTime) {
-        self.forget(now);
-        let refused = match self.behaviours.get(&launch.version) {
-            Some(Behaviour::Refused(why)) => Some(why.clone()),
-            _ => None,
+        let identity = Identity {
+            // As EC2's: seventeen hexadecimal digits.
+            id: format!("i-{:017x}", uuid::Uuid::new_v4().as_u128() >> 60),
+            instance_type: launch.instance_type.clone().unwrap_or_else(|| "t3.small".to_owned()),
+            image: None,
         };
-        let machine = Machine {
-            identity: Identity {
-                // As EC2's: seventeen hexadecimal digits.
-                id: format!("i-{:017x}", uuid::Uuid::new_v4().as_u128() >> 60),
-                instance_type: launch.instance_type.clone().unwrap_or_else(|| "t3.small".to_owned()),
-                image: None,
-            },
-            version: launch.version.clone(),
-            registered: !launch.target_groups.is_empty(),
-            runs: if launch.running { now - Duration::from_secs(24 * 3600) } else { now + self.times.boot },
-            ending: refused.is_some().then_some((now, Ending::Died)),
-            refused,
-        };
-        self.machines.insert(launch.ticket, machine);
+        self.launch_as(launch, identity, now);
     }
 
     fn terminate(&mut self, ticket: Ticket, now: SystemTime) {
