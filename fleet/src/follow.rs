@@ -10,11 +10,9 @@ use crate::start::running;
 
 /// Watches the refresh in progress to its end. Without one, says how the last one ended.
 pub async fn watch(session: &Session) -> Result<String, Error> {
+    let name = &session.group().await?.name;
     let refreshes = session.refreshes().await?;
-    let name = &session.group;
     let Some(last) = running(&refreshes).or(refreshes.first()) else {
-        // An unknown group has no refreshes either.
-        session.group().await?;
         return Err(Error::refused(format!(
             "{name} has had no instance refresh yet: tideline-fleet rollout --group {name} --to VERSION starts one"
         )));
