@@ -17,6 +17,8 @@ use crate::time;
 /// At least so often is something said where nothing stays in its place.
 const SILENCE: Duration = Duration::from_secs(30);
 
+const TICK: Duration = Duration::from_secs(1);
+
 /// Where it is told.
 #[derive(Debug)]
 pub struct Report {
@@ -41,9 +43,11 @@ impl Report {
         let panel = (!json && std::io::stderr().is_terminal()).then(|| {
             let bar = ProgressBar::with_draw_target(Some(100), ProgressDrawTarget::stderr());
             // The template is a constant that the crate accepts.
-            if let Ok(style) = ProgressStyle::with_template("{bar:40.cyan/black} {prefix}\n{msg}") {
+            if let Ok(style) = ProgressStyle::with_template("{bar:40.cyan/black} {prefix}, {elapsed}\n{msg}") {
                 bar.set_style(style.progress_chars("━━ "));
             }
+            // The time goes on between two looks, so that nobody takes waiting for hanging.
+            bar.enable_steady_tick(TICK);
             bar
         });
         Self { json, panel, started: now, told: Mutex::new(Told { at: now, trouble: String::new(), seen: None }) }
@@ -157,8 +161,8 @@ fn draw(bar: &ProgressBar, look: &Snapshot) {
     match &look.refresh {
         Some(refresh) => {
             bar.set_position(refresh.percent.into());
-            let to = refresh.to.as_deref().map(|to| format!(" to version {to}")).unwrap_or_default();
-            bar.set_prefix(format!("{:?}{to}, {} %", refresh.status, refresh.percent));
+            let to = refresh.to.as_deref().map(|to| format!("version {to}: ")).unwrap_or_default();
+            bar.set_prefix(format!("{to}{:?}, {} %", refresh.status, refresh.percent));
         }
         None => {
             bar.set_position((well * 100 / look.group.desired.max(1)).min(100) as u64);
@@ -179,5 +183,5 @@ fn draw(bar: &ProgressBar, look: &Snapshot) {
     if !look.alarms.is_empty() {
         let _ = writeln!(text, "  alarms: {}", look.alarms_line());
     }
-    bar.set_message(text);
+    bar.set_message(text.trim_end().to_owned());
 }

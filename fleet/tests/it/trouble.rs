@@ -29,6 +29,20 @@ async fn throttling_at_the_start_is_waited_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_lost_starts_no_second_refresh() {
+    let region = region().await;
+    region.fault("StartInstanceRefresh", &Fault::Lost, 1);
+    run(&region, &["rollout", "--to", "2"]).await.expect(0, &["to version 2 has begun", "runs version 2"]);
+    assert_eq!(region.calls("StartInstanceRefresh"), 2, "the second was refused: the first had been heard");
+    assert_eq!(versions(&region), ["2", "2"]);
+
+    // A refusal for one that is over by the time it is looked for.
+    let gone = Fault::Refuse("InstanceRefreshInProgress".to_owned(), "An Instance Refresh is in progress".to_owned());
+    region.fault("StartInstanceRefresh", &gone, 1);
+    run(&region, &["rollout", "--to", "3"]).await.expect(6, &["An Instance Refresh is in progress", "try again"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn throttling_without_end_has_one() {
     let region = region().await;
     region.throttle("DescribeAutoScalingGroups", 1000);
