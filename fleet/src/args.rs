@@ -22,6 +22,7 @@ const ROLLOUT: Duration = Duration::from_secs(60 * 60);
 /// this program ends before it (a deadline, a signal, a lost connection), the refresh goes on, and `watch` rejoins it.
 ///
 /// Account, region and endpoint come from where every AWS tool takes them: AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL and so on.
+/// After `aws sso login`: eval "$(aws configure export-credentials --format env)".
 #[derive(Debug, Parser)]
 #[command(name = "tideline-fleet", version, disable_help_subcommand = true, max_term_width = 110, after_help = EXIT_CODES,
           after_long_help = EXIT_CODES)]
@@ -34,7 +35,7 @@ pub struct CommandLine {
 const EXIT_CODES: &str = "\
 Exit codes:
   0    done, or nothing to do
-  1    failed: the refresh, or its rollback; also what AWS did halfway
+  1    failed: the refresh, or its rollback; the fleet may run two versions
   2    usage, or refused before anything was changed
   3    rolled back: an alarm went off or the new version did not become healthy
   4    cancelled

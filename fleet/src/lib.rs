@@ -25,6 +25,17 @@
 //! The note of a rollout is three tags of the group: `tideline:rollout:previous`, `tideline:rollout:target` and
 //! `tideline:rollout:at`. It is written before the refresh starts, and a rollback leaves it, so that a second rollback finds
 //! nothing to do where it would otherwise bring the bad version again.
+//!
+//! # Permissions
+//!
+//! | command | actions |
+//! | --- | --- |
+//! | all | `autoscaling:DescribeAutoScalingGroups`, `DescribeInstanceRefreshes`; `elasticloadbalancing:DescribeTargetHealth` |
+//! | `rollout` | `autoscaling:StartInstanceRefresh`, `CreateOrUpdateTags`; `cloudwatch:DescribeAlarms` with `--alarm`; and what the group launches with: `ec2:RunInstances`, `ec2:CreateTags`, `iam:PassRole` |
+//! | `rollback` | `autoscaling:StartInstanceRefresh`, `RollbackInstanceRefresh`, and the same of EC2 and IAM |
+//! | `cancel` | `autoscaling:CancelInstanceRefresh` |
+//! | `status` | `autoscaling:DescribeScalingActivities` for the times, `ec2:DescribeLaunchTemplateVersions` for the builds |
+//! | `images prune` | `ec2:DescribeImages`, `DescribeSnapshots`, `DescribeInstances`, `DescribeLaunchTemplateVersions`, `DeregisterImage`, `DeleteSnapshot` |
 
 pub mod args;
 pub mod aws;

@@ -85,10 +85,10 @@ impl Report {
             told.trouble.clear();
             told.seen.replace(look.clone())
         };
-        let lines = before.as_ref().map_or_else(|| vec![look.line()], |before| look.changes(before));
-        let silent = self.told().at.elapsed() >= SILENCE && self.panel.is_none();
+        let silent = self.panel.is_none() && self.told().at.elapsed() >= SILENCE;
+        let lines = lines(before.as_ref(), look, silent);
         if self.json {
-            if silent || !lines.is_empty() {
+            if !lines.is_empty() {
                 let more = json!({
                     "refresh": look.refresh, "instances": look.group.instances, "alarms": look.alarms, "changes": lines,
                 });
@@ -97,9 +97,6 @@ impl Report {
         } else {
             for line in &lines {
                 self.event("progress", line, Value::Null);
-            }
-            if silent && lines.is_empty() {
-                self.event("progress", &look.line(), Value::Null);
             }
         }
         if let Some(bar) = &self.panel {
@@ -146,6 +143,12 @@ impl Report {
     }
 }
 
+/// What there is to say about a look: all of it at first and after a silence, else what changed.
+fn lines(before: Option<&Snapshot>, look: &Snapshot, silent: bool) -> Vec<String> {
+    let changes = before.map(|before| look.changes(before)).unwrap_or_default();
+    if before.is_none() || (silent && changes.is_empty()) { vec![look.line()] } else { changes }
+}
+
 /// A line on standard output. Where nobody reads it any more, the command goes on all the same.
 fn print(text: &str) {
     let _ = writeln!(std::io::stdout(), "{text}");
@@ -184,4 +187,24 @@ fn draw(bar: &ProgressBar, look: &Snapshot) {
         let _ = writeln!(text, "  alarms: {}", look.alarms_line());
     }
     bar.set_message(text.trim_end().to_owned());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::group::tests::group;
+
+    #[test]
+    fn nothing_is_said_twice_but_after_a_silence() {
+        let look = Snapshot { group: group("6", &["6"]), refresh: None, alarms: Vec::new() };
+        let all = [look.line()];
+        assert_eq!(lines(None, &look, false), all);
+        assert_eq!(lines(Some(&look), &look, false), [""; 0]);
+        assert_eq!(lines(Some(&look), &look, true), all);
+        let mut later = look.clone();
+        later.group.instances.clear();
+        for silent in [false, true] {
+            assert_eq!(lines(Some(&look), &later, silent), ["i-0 (version 6): gone"]);
+        }
+    }
 }

@@ -1,8 +1,9 @@
 //! Going back, and stopping.
 
 use serde_json::Value;
+use tideline_rehearsal::Behaviour;
 
-use crate::program::{PATIENT, empty, finish, region, run, stalled, versions};
+use crate::program::{PATIENT, empty, finish, impatient, region, run, stalled, versions};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn in_progress_it_is_taken_back() {
@@ -27,6 +28,16 @@ async fn afterwards_it_is_a_new_refresh_and_never_forward_again() {
     assert_eq!(versions(&region), ["1", "1"]);
     run(&region, &["rollback", "--to", "2"]).await.expect(0, &["runs version 2"]);
     assert_eq!(versions(&region), ["2", "2"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_that_fails_says_so_and_does_not_go_forward() {
+    let region = impatient().await;
+    run(&region, &["rollout", "--to", "2"]).await.expect(0, &[]);
+    region.behave("1", Behaviour::NeverHealthy);
+    let advice = ["the rollout of version 1 failed", "tideline-fleet status --group tideline"];
+    run(&region, &["rollback"]).await.expect(1, &advice);
+    assert!(versions(&region).contains(&"2".to_owned()), "what was healthy still serves");
 }
 
 #[tokio::test(flavor = "multi_thread")]
