@@ -23,6 +23,8 @@ async fn throttling_at_the_start_is_waited_out() {
     for action in ["DescribeAutoScalingGroups", "CreateOrUpdateTags", "StartInstanceRefresh"] {
         region.throttle(action, 2);
     }
+    // More than the SDK tries by itself.
+    region.throttle("CreateOrUpdateTags", 4);
     region.fault("DescribeAutoScalingGroups", &Fault::Hangup, 1);
     run(&region, &["rollout", "--to", "2"]).await.expect(0, &["runs version 2"]);
     assert_eq!(versions(&region), ["2", "2"]);
