@@ -477,15 +477,30 @@ fn brings_a_mixed_instances_policy() {
     assert!(scene.group().instances().iter().all(|it| it.instance_type == "m7i.large" || !it.counts()));
 }
 
+/// "How an instance refresh works", health check grace period; PercentageComplete (API reference): an instance counts when it is
+/// healthy and warm, and a grace period that is still running does not make it healthy.
+#[test]
+fn warm_is_not_healthy() {
+    let mut scene = fleet_with(2, |draft| draft.grace = 3000);
+    scene.behave("2", Behaviour::NeverHealthy);
+    scene.refresh("2", careful()).unwrap();
+    scene.pass(1000);
+    assert_eq!((scene.count("1"), scene.count("2")), (2, 1));
+    let reason = scene.described().text("StatusReason").unwrap().to_owned();
+    assert!(reason.ends_with("has not passed its health checks with Elastic Load Balancing."), "{reason}");
+}
+
 /// New instances take the zones of those that they replace.
 #[test]
 fn keeps_the_zones_even() {
-    let mut scene = fleet(4);
-    scene.refresh("2", careful()).unwrap();
-    scene.until("Successful", 1000);
-    scene.pass(100);
-    let in_a = scene.group().instances().iter().filter(|it| it.zone == "eu-west-1a").count();
-    assert_eq!(in_a, 2);
+    for desired in 2..=5 {
+        let mut scene = fleet(desired);
+        scene.refresh("2", careful()).unwrap();
+        scene.until("Successful", 1500);
+        scene.pass(100);
+        let in_a = scene.group().instances().iter().filter(|it| it.zone == "eu-west-1a").count();
+        assert!(in_a.abs_diff(scene.counting() - in_a) <= 1, "{in_a} of {desired} in one zone");
+    }
 }
 
 /// As large as simulations are to be.
