@@ -8,6 +8,7 @@ mod activity;
 mod api;
 mod capacity;
 mod configuration;
+mod draft;
 mod group;
 mod instance;
 mod preferences;
@@ -21,7 +22,8 @@ use crate::instances::{Instances, Ticket};
 use crate::protocol::query::Call;
 use crate::protocol::{Failure, Tree};
 
-pub use group::{Draft, Group};
+pub use draft::Draft;
+pub use group::Group;
 pub use instance::{Instance, Lifecycle};
 pub use refresh::Status;
 
@@ -123,3 +125,6 @@ fn no_group(name: &str) -> Failure {
 pub(crate) fn since(from: SystemTime, now: SystemTime) -> Duration {
     now.duration_since(from).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;
