@@ -1,0 +1,66 @@
+//! What the region answers itself.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hyper::header::HeaderValue;
+use hyper::{Response, StatusCode};
+
+use super::{Asked, Body, Format, full, success};
+use crate::protocol::query::Call;
+use crate::protocol::{Failure, cbor};
+use crate::region::Shared;
+use crate::{alarms, targets};
+
+/// The answer, if it is ours to give.
+pub(super) async fn answer(
+    shared: &Arc<Shared>,
+    asked: &Asked,
+    body: &Bytes,
+) -> Option<Result<Response<Body>, Failure>> {
+    match (asked.service.as_str(), asked.action.as_str()) {
+        ("autoscaling", _) => Some(scaling(shared, body).await),
+        ("elasticloadbalancing", "DescribeTargetHealth") => target_health(shared, asked).await,
+        ("monitoring", "DescribeAlarms") if shared.upstream.is_none() => Some(describe_alarms(shared, asked)),
+        _ => None,
+    }
+}
+
+async fn scaling(shared: &Arc<Shared>, body: &Bytes) -> Result<Response<Body>, Failure> {
+    let mut call = Call::read(body)?;
+    if let Some(upstream) = &shared.upstream {
+        upstream.resolve(&mut call).await?;
+    }
+    let result = shared.with(|state, now| state.call(&call, now))?;
+    Ok(success(&call.action, "autoscaling", &result))
+}
+
+async fn target_health(shared: &Arc<Shared>, asked: &Asked) -> Option<Result<Response<Body>, Failure>> {
+    let parameters = &asked.call.as_ref()?.parameters;
+    let arn = parameters.text("TargetGroupArn").unwrap_or_default();
+    if shared.upstream.is_some() && !shared.with(|state, _| state.knows_target_group(arn)) {
+        return None;
+    }
+    let port = match &shared.upstream {
+        Some(upstream) => match upstream.target_port(arn).await {
+            Ok(port) => port,
+            Err(failure) => return Some(Err(failure)),
+        },
+        None => targets::PORT,
+    };
+    let result = shared.with(|state, _| targets::describe(state, parameters, port));
+    Some(result.map(|result| success("DescribeTargetHealth", &asked.service, &result)))
+}
+
+fn describe_alarms(shared: &Shared, asked: &Asked) -> Result<Response<Body>, Failure> {
+    let call = asked.call.as_ref().ok_or_else(|| Failure::new("InvalidParameterValue", "the call cannot be read"))?;
+    let settings = &shared.settings;
+    let found =
+        shared.with(|state, _| alarms::find(&state.alarms, &call.parameters, &settings.name, &settings.account));
+    if asked.format == Format::Cbor {
+        let mut response = full(StatusCode::OK, "application/cbor", cbor::write(&alarms::cbor(&found)));
+        response.headers_mut().insert("smithy-protocol", HeaderValue::from_static("rpc-v2-cbor"));
+        return Ok(response);
+    }
+    Ok(success("DescribeAlarms", &asked.service, &alarms::tree(&found)))
+}

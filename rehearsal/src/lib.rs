@@ -1,0 +1,50 @@
+//! Tideline's pretend region: the part of AWS that a fleet needs, on one machine.
+//!
+//! ```text
+//! region.rs     Region: starts it all, stops it when dropped; what a test can ask of it
+//! gateway.rs    HTTP on loopback: decides which service a call is for, forwards what is not ours
+//!   gateway/    client.rs: calls to whoever is behind; faults.rs: what a test makes go wrong
+//! protocol.rs   how AWS talks: tree.rs (parameters and answers), query.rs (forms in), xml.rs (XML out and in), cbor.rs
+//! scaling.rs    EC2 Auto Scaling, a model with one step(now) and no clock of its own
+//!   scaling/    api/ (its actions), group/ (what it is asked and has), capacity.rs (what it launches and terminates),
+//!               refresh/ (the rules of instance refresh), preferences.rs, configuration.rs, instance.rs, activity.rs
+//! alarms.rs     the states of CloudWatch alarms, where nobody behind keeps them
+//! targets.rs    what DescribeTargetHealth says about our instances
+//! instances.rs  what really exists, behind a trait: modelled.rs (a table), upstream.rs (EC2 and ELB of whoever is behind)
+//! clock.rs      time, as fast as one likes
+//! args.rs       the command line of `tideline-rehearsal`
+//! ```
+//!
+//! A call comes in at the gateway. Auto Scaling is answered here, always; target health and alarms, where the region has the
+//! instances; everything else goes `upstream` unchanged, or is refused by name. The model moves on when it is stepped, which a
+//! task of the region does many times a second of its time. Nothing in the model waits, sleeps or asks for the time.
+//!
+//! As a double in a test:
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use tideline_rehearsal::{Behaviour, Region, Settings};
+//!
+//! let region = Region::start(Settings { speed: 600.0, ..Settings::default() }).await?;
+//! region.group("tideline").desired(2).create()?;
+//! region.behave("2", Behaviour::NeverHealthy);
+//! // AWS_ENDPOINT_URL = region.endpoint(), any credentials; StartInstanceRefresh to version 2 fails within seconds.
+//! # Ok(())
+//! # }
+//! ```
+
+mod alarms;
+pub mod args;
+mod clock;
+mod gateway;
+pub mod instances;
+pub mod protocol;
+mod region;
+pub mod scaling;
+mod targets;
+
+pub use alarms::AlarmState;
+pub use clock::Clock;
+pub use gateway::faults::Fault;
+pub use instances::modelled::Behaviour;
+pub use region::{GroupBuilder, InstanceView, Region, Settings, StartError};

@@ -1,0 +1,208 @@
+//! What the parts of a region share.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use super::{InstanceView, Settings};
+use crate::alarms::{AlarmState, Alarms};
+use crate::clock::Clock;
+use crate::gateway::client::{CLOUDWATCH, Upstream};
+use crate::gateway::faults::Faults;
+use crate::instances::modelled::Modelled;
+use crate::instances::upstream::Launched;
+use crate::instances::{Instances, Ticket};
+use crate::protocol::query::Call;
+use crate::protocol::{Failure, Tree};
+use crate::scaling::{Draft, Place, Scaling, World};
+
+/// Two datapoints of a minute each, as the alarm on failed requests has them.
+const EVALUATION: Duration = Duration::from_secs(120);
+
+/// The region, as its tasks share it.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) settings: Settings,
+    pub(crate) clock: Clock,
+    pub(crate) faults: Faults,
+    pub(crate) upstream: Option<Arc<Upstream>>,
+    state: Mutex<State>,
+    place: Place,
+}
+
+/// What changes.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) scaling: Scaling,
+    pub(crate) machines: Machines,
+    pub(crate) alarms: Alarms,
+    errors: Errors,
+}
+
+/// What really exists.
+#[derive(Debug)]
+pub(crate) enum Machines {
+    Modelled(Modelled),
+    Launched(Launched),
+}
+
+impl Machines {
+    /// The model of their times and health, which those of the upstream have as well.
+    pub(crate) fn modelled_mut(&mut self) -> &mut Modelled {
+        match self {
+            Self::Modelled(modelled) => modelled,
+            Self::Launched(launched) => launched.modelled_mut(),
+        }
+    }
+
+    fn instances(&mut self) -> &mut dyn Instances {
+        match self {
+            Self::Modelled(modelled) => modelled,
+            Self::Launched(launched) => launched,
+        }
+    }
+}
+
+/// Whether instances fail requests, and since when they do or do not.
+#[derive(Debug)]
+struct Errors {
+    alarm: String,
+    now: bool,
+    since: Option<SystemTime>,
+    /// What the upstream, which keeps the alarm, is to be told.
+    news: Option<AlarmState>,
+}
+
+impl Shared {
+    pub(crate) fn new(settings: Settings, upstream: Option<Arc<Upstream>>) -> Self {
+        let place = Place { region: settings.name.clone(), account: settings.account.clone() };
+        let machines = match &upstream {
+            Some(upstream) => Machines::Launched(Launched::new(Arc::clone(upstream), settings.times)),
+            None => Machines::Modelled(Modelled::new(settings.times)),
+        };
+        let state = State {
+            scaling: Scaling::new(place.clone(), settings.refresh_limit),
+            machines,
+            alarms: Alarms::default(),
+            errors: Errors { alarm: settings.errors_alarm.clone(), now: false, since: None, news: None },
+        };
+        let clock = Clock::new(settings.speed);
+        Self { settings, clock, faults: Faults::default(), upstream, state: Mutex::new(state), place }
+    }
+
+    /// Does something with the state, at the time that it is.
+    pub(crate) fn with<T>(&self, something: impl FnOnce(&mut State, SystemTime) -> T) -> T {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        something(&mut state, self.clock.now())
+    }
+
+    pub(crate) fn draft(&self, name: &str) -> Draft {
+        Draft::new(name, &self.place)
+    }
+}
+
+impl State {
+    fn world(&mut self, now: SystemTime) -> (&mut Scaling, World<'_>) {
+        (&mut self.scaling, World { now, instances: self.machines.instances(), alarms: &self.alarms })
+    }
+
+    pub(crate) fn step(&mut self, now: SystemTime) {
+        let (scaling, mut world) = self.world(now);
+        scaling.step(&mut world);
+        self.watch_errors(now);
+    }
+
+    /// Does what a call asks, and what follows from it at once.
+    pub(crate) fn call(&mut self, call: &Call, now: SystemTime) -> Result<Tree, Failure> {
+        let (scaling, mut world) = self.world(now);
+        let answer = scaling.call(call, &mut world)?;
+        scaling.step(&mut world);
+        Ok(answer)
+    }
+
+    pub(crate) fn create(&mut self, draft: &Draft, now: SystemTime) -> Result<(), Failure> {
+        let (scaling, mut world) = self.world(now);
+        scaling.create(draft, &mut world)
+    }
+
+    /// Lets the alarm on failed requests follow the instances that fail them.
+    fn watch_errors(&mut self, now: SystemTime) {
+        let tickets: Vec<_> = self.tickets().collect();
+        let fail = tickets.into_iter().any(|ticket| self.machines.instances().errs(ticket, now));
+        if fail != self.errors.now {
+            (self.errors.now, self.errors.since) = (fail, Some(now));
+        }
+        if let Some(since) = self.errors.since
+            && crate::scaling::since(since, now) >= EVALUATION
+        {
+            let state = if fail { AlarmState::Alarm } else { AlarmState::Ok };
+            self.alarms.set(&self.errors.alarm, state, now);
+            (self.errors.since, self.errors.news) = (None, Some(state));
+        }
+    }
+
+    fn tickets(&self) -> impl Iterator<Item = Ticket> {
+        self.scaling.groups().flat_map(|group| group.instances().iter().map(|it| it.ticket))
+    }
+
+    pub(crate) fn kill(&mut self, id: &str, now: SystemTime) -> bool {
+        let all = self.scaling.groups().flat_map(|group| group.instances());
+        let ticket = all.filter(|it| it.id.as_deref() == Some(id)).map(|it| it.ticket).next();
+        if let Some(ticket) = ticket {
+            self.machines.modelled_mut().kill(ticket, now);
+        }
+        ticket.is_some()
+    }
+
+    pub(crate) fn view(&self, group: &str) -> Vec<InstanceView> {
+        let group = self.scaling.groups().find(|each| each.name() == group);
+        group.map_or_else(Vec::new, |group| {
+            let view = |it: &crate::scaling::Instance| InstanceView {
+                id: it.id.clone().unwrap_or_default(),
+                state: it.lifecycle.as_str().to_owned(),
+                healthy: it.is_healthy(),
+                version: it.template.version.clone(),
+                zone: it.zone.clone(),
+                target: it.target.clone(),
+            };
+            group.instances().iter().map(view).collect()
+        })
+    }
+
+    pub(crate) fn knows_target_group(&self, arn: &str) -> bool {
+        self.scaling.groups().any(|group| group.target_groups().iter().any(|each| each == arn))
+    }
+}
+
+/// Tells the upstream when the alarm on failed requests changes, and asks it for the states of the alarms that refreshes watch,
+/// for as long as it runs.
+pub(super) async fn keep_alarms(shared: Arc<Shared>, upstream: Arc<Upstream>) {
+    loop {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let news = shared.with(|state, _| state.errors.news.take().map(|news| (state.errors.alarm.clone(), news)));
+        if let Some((name, news)) = news {
+            let parameters = Tree::new()
+                .set("AlarmName", name)
+                .set("StateValue", news.as_str())
+                .set("StateReason", "Instances of the pretend region fail requests, or no longer do");
+            // An alarm that was deleted meanwhile is nobody's loss.
+            let _told = upstream.ask(CLOUDWATCH, "SetAlarmState", parameters).await;
+        }
+        let watched: Vec<_> = shared.with(|state, _| {
+            state.scaling.groups().flat_map(|group| group.watched_alarms().iter().map(Tree::leaf)).collect()
+        });
+        if watched.is_empty() {
+            continue;
+        }
+        let parameters = Tree::new().with("AlarmNames", Tree::list(watched));
+        // An upstream that does not answer now is asked again.
+        let Ok(answer) = upstream.ask(CLOUDWATCH, "DescribeAlarms", parameters).await else { continue };
+        shared.with(|state, now| {
+            for alarm in answer.members("DescribeAlarmsResult.MetricAlarms") {
+                let known = alarm.text("StateValue").and_then(AlarmState::named);
+                if let (Some(name), Some(known)) = (alarm.text("AlarmName"), known) {
+                    state.alarms.set(name, known, now);
+                }
+            }
+        });
+    }
+}
