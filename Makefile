@@ -93,7 +93,7 @@ terraform-check: ## format, validity, tests and checkov of the infrastructure; n
 terraform-moto: ## apply and destroy the infrastructure against moto, five to eight minutes; needs terraform
 	terraform/tests/moto/run
 
-deploy-check: ## build-app, deploy, rollback and destroy as a whole against moto, some eight minutes; needs terraform
+deploy-check: ## build-app, deploy, rollback and destroy as a whole against moto, some nine minutes; needs terraform
 	terraform/tests/deploy/run
 
 check: ## format, lints and docs, without a warning
