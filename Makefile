@@ -6,10 +6,9 @@ SHELL := bash
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
 PROFILE ?= scale-out
-URL ?= http://127.0.0.1:8080
-OUT ?= target/load-test/$(PROFILE)
 
-.PHONY: help run test load-test check conformance chaos soak fuzz sbom image image-check terraform-check terraform-moto
+.PHONY: help run test load-test check conformance chaos soak fuzz sbom image image-check terraform-check terraform-moto deploy-check \
+  preflight build-app deploy plan rollback status logs cost destroy
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,10 +24,42 @@ test: ## run all tests; what needs a tool that is missing is skipped and says so
 	$(call with,promtool,apt-get install prometheus,prometheus::)
 	$(call with,chromedriver,apt-get install chromium chromium-driver,browser::)
 	$(call with,chromium,apt-get install chromium,page::)
+	@if command -v terraform >/dev/null; then \
+	  terraform/tests/run; \
+	else \
+	  $(call skip,tests of the infrastructure,terraform,https://developer.hashicorp.com/terraform/install); \
+	fi
 	$(if $(MOTO)$(CI),server/tests/moto/run,@echo 'SKIPPED: tests against moto, which were not asked for: make test MOTO=1')
 
-load-test: ## load a Tideline and judge it: URL=http://… PROFILE=scale-out ARGS='…'; the token from TIDELINE_TOKEN
-	cargo run --locked --profile optimized --package tideline-loadtest -- $(PROFILE) --url $(URL) --out $(OUT) $(ARGS)
+load-test: ## load a Tideline and judge it: PROFILE=scale-out ARGS='…'; the deployed one, or URL=http://… and TIDELINE_TOKEN
+	terraform/scripts/load-test $(PROFILE) $(ARGS)
+
+build-app: ## from this checkout to a fleet on AWS that serves it; again after any failure; IMAGE=ami-… bakes nothing
+	terraform/scripts/deploy
+
+deploy: ## the same for the next version: bake, apply, and a rollout that goes back by itself if it fails
+	terraform/scripts/deploy
+
+preflight: ## what is missing for build-app, in one list; changes nothing
+	terraform/scripts/preflight
+
+plan: ## what Terraform would change, with the image that was baked last; changes nothing
+	terraform/scripts/deploy --plan
+
+rollback: ## roll out the version before; ARGS='--to N' for another
+	terraform/scripts/fleet rollback $(ARGS)
+
+status: ## which version runs where, since when, and whether it is healthy
+	terraform/scripts/fleet status $(ARGS)
+
+logs: ## the service's log lines of all instances: SINCE=minutes FOLLOW=1 FILTER='{ $$.status >= 500 }'
+	terraform/scripts/logs
+
+cost: ## what a month of it costs, estimated: RATE=requests a second
+	terraform/scripts/cost
+
+destroy: ## remove all of it, and prove that nothing is left; asks for its name, or CONFIRM=name
+	terraform/scripts/destroy
 
 conformance: ## hold the service against schemathesis and slowhttptest, about a minute
 	server/tests/conformance/run
@@ -62,6 +93,9 @@ terraform-check: ## format, validity, tests and checkov of the infrastructure; n
 terraform-moto: ## apply and destroy the infrastructure against moto, five to eight minutes; needs terraform
 	terraform/tests/moto/run
 
+deploy-check: ## build-app, deploy, rollback and destroy as a whole against moto, some nine minutes; needs terraform
+	terraform/tests/deploy/run
+
 check: ## format, lints and docs, without a warning
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- --deny warnings
@@ -72,6 +106,12 @@ check: ## format, lints and docs, without a warning
 	  cargo deny --locked --workspace check licenses bans sources; \
 	else \
 	  $(call skip,the licences and sources of dependencies,cargo-deny,cargo install --locked cargo-deny); \
+	fi
+
+	@if command -v shellcheck >/dev/null; then \
+	  shellcheck --external-sources --source-path SCRIPTDIR $$(git grep --files-with-matches --extended-regexp '^#!/(usr/)?bin/(env )?(ba)?sh'); \
+	else \
+	  $(call skip,shell scripts,shellcheck,apt-get install shellcheck); \
 	fi
 
 # $(call with,TOOL,INSTALL,TESTS): the ignored tests TESTS, which need TOOL. Of the whole workspace, because for a package alone

@@ -13,6 +13,8 @@ locals {
   # {{ .SourceAMI }} is filled in by the builder.
   tags = merge(var.tags, {
     "Name"                     = local.name
+    "Application"              = "tideline"
+    "Stack"                    = var.stack
     "tideline:version"         = var.crate_version
     "tideline:git-commit"      = var.git_commit
     "tideline:git-dirty"       = var.git_dirty ? "true" : "false"

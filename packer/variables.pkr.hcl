@@ -164,6 +164,16 @@ variable "log_group_prefix" {
   }
 }
 
+variable "stack" {
+  type        = string
+  default     = "tideline"
+  description = "Name of the deployment that the image is for, as the tag Stack: to destroy it removes its images."
+  validation {
+    condition     = var.stack != "" && regex_replace(var.stack, "^[a-z][a-z0-9-]*$", "") == ""
+    error_message = "The deployment's name has lower-case letters, digits and hyphens, and begins with a letter."
+  }
+}
+
 variable "tags" {
   type        = map(string)
   default     = {}

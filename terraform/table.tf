@@ -1,6 +1,6 @@
 resource "aws_dynamodb_table" "documents" {
   #checkov:skip=CKV_AWS_119:AWS's managed key encrypts it; a key of one's own costs, and keeps out only those who may use DynamoDB but not KMS.
-  name         = var.name
+  name         = coalesce(var.table_name, var.name)
   billing_mode = "PAY_PER_REQUEST"
   hash_key     = "shard"
   range_key    = "id"

@@ -201,6 +201,17 @@ variable "ssh_key_name" {
 
 # The data and its records
 
+variable "table_name" {
+  description = "Name of the DynamoDB table. Default: the deployment's. Another one is for a table that was restored."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.table_name == null || can(regex("^[A-Za-z0-9_.-]{3,255}$", var.table_name))
+    error_message = "table_name must be 3 to 255 letters, digits and _ . -, as DynamoDB wants it."
+  }
+}
+
 variable "table_deletion_protection" {
   description = "Whether DynamoDB refuses to delete the table. To destroy a deployment, apply false first."
   type        = bool

@@ -30,6 +30,7 @@ run "forms" {
     allowed_http_cidrs         = []
     allowed_ssh_cidrs          = ["0.0.0.0/0"]
     ssh_key_name               = "operator"
+    table_name                 = "two words"
     log_group_prefix           = "tideline/"
     log_retention_days         = 31
     domain_name                = "http://data.example.com/"
@@ -57,6 +58,7 @@ run "forms" {
     var.zone_count,
     var.allowed_http_cidrs,
     var.allowed_ssh_cidrs,
+    var.table_name,
     var.log_group_prefix,
     var.log_retention_days,
     var.domain_name,
