@@ -7,7 +7,7 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 
 PROFILE ?= scale-out
 
-.PHONY: help run test load-test check conformance chaos soak fuzz sbom image image-check terraform-check terraform-moto deploy-check \
+.PHONY: help run test load-test check conformance chaos soak fuzz sbom image image-check terraform-check terraform-moto region-check deploy-check \
   preflight build-app deploy plan rollback status logs cost destroy
 
 help: ## print this list
@@ -78,7 +78,7 @@ sbom: ## what each program is built from, as CycloneDX: target/CRATE.cdx.json; n
 	@# Of the service, as the image carries it: without the embedded engine.
 	cargo cyclonedx --format json --no-default-features --spec-version 1.5 --override-filename tideline.cdx
 	mkdir -p target
-	for crate in server loadtest; do mv "$$crate/tideline.cdx.json" "target/$$crate.cdx.json"; done
+	for crate in server loadtest fleet rehearsal; do mv "$$crate/tideline.cdx.json" "target/$$crate.cdx.json"; done
 
 image: ## bake the image on AWS; ARCH=arm64 for arm64; its id is the last line
 	packer/bake
@@ -92,6 +92,9 @@ terraform-check: ## format, validity, tests and checkov of the infrastructure; n
 
 terraform-moto: ## apply and destroy the infrastructure against moto, five to eight minutes; needs terraform
 	terraform/tests/moto/run
+
+region-check: ## rollouts by Auto Scaling's API before moto, with Terraform's provider, some three minutes; needs terraform
+	rehearsal/tests/moto/run
 
 deploy-check: ## build-app, deploy, rollback and destroy as a whole against moto, some nine minutes; needs terraform
 	terraform/tests/deploy/run

@@ -60,10 +60,11 @@ impl Alarms {
 pub(crate) const NAMESPACE: &str = "http://monitoring.amazonaws.com/doc/2010-08-01/";
 
 /// An alarm as DescribeAlarms has it.
+#[derive(Debug)]
 pub(crate) struct Found {
-    name: String,
+    pub(crate) name: String,
     arn: String,
-    state: AlarmState,
+    pub(crate) state: AlarmState,
     since: SystemTime,
 }
 
@@ -86,6 +87,20 @@ pub(crate) fn find(alarms: &Alarms, parameters: &Tree, region: &str, account: &s
             since,
         })
         .collect()
+}
+
+/// Those that CloudWatch's own answer of the Query protocol tells of.
+pub(crate) fn told(answer: &Tree) -> Vec<Found> {
+    let each = |alarm: &Tree| {
+        let since = alarm.text("StateUpdatedTimestamp").and_then(|time| humantime::parse_rfc3339(time).ok());
+        Some(Found {
+            name: alarm.text("AlarmName")?.to_owned(),
+            arn: alarm.text("AlarmArn").unwrap_or_default().to_owned(),
+            state: alarm.text("StateValue").and_then(AlarmState::named)?,
+            since: since.unwrap_or(SystemTime::UNIX_EPOCH),
+        })
+    };
+    answer.members("DescribeAlarmsResult.MetricAlarms").filter_map(each).collect()
 }
 
 /// The answer of the Query protocol.

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use hyper::header::HeaderValue;
 use hyper::{Response, StatusCode};
 
+use super::client::CLOUDWATCH;
 use super::{Asked, Body, Format, full, success};
 use crate::protocol::query::Call;
 use crate::protocol::{Failure, cbor};
@@ -21,7 +22,10 @@ pub(super) async fn answer(
     match (asked.service.as_str(), asked.action.as_str()) {
         ("autoscaling", _) => Some(scaling(shared, body).await),
         ("elasticloadbalancing", "DescribeTargetHealth") => target_health(shared, asked).await,
-        ("monitoring", "DescribeAlarms") if shared.upstream.is_none() => Some(describe_alarms(shared, asked)),
+        // moto does not speak CBOR, and the AWS SDK for Rust speaks nothing else to CloudWatch.
+        ("monitoring", "DescribeAlarms") if shared.upstream.is_none() || asked.format == Format::Cbor => {
+            Some(describe_alarms(shared, asked).await)
+        }
         _ => None,
     }
 }
@@ -62,11 +66,13 @@ async fn target_health(shared: &Arc<Shared>, asked: &Asked) -> Option<Result<Res
     Some(result.map(|result| success("DescribeTargetHealth", &asked.service, &result)))
 }
 
-fn describe_alarms(shared: &Shared, asked: &Asked) -> Result<Response<Body>, Failure> {
+async fn describe_alarms(shared: &Shared, asked: &Asked) -> Result<Response<Body>, Failure> {
     let call = asked.call.as_ref().ok_or_else(|| Failure::new("InvalidParameterValue", "the call cannot be read"))?;
     let settings = &shared.settings;
-    let found =
-        shared.with(|state, _| alarms::find(&state.alarms, &call.parameters, &settings.name, &settings.account));
+    let found = match &shared.upstream {
+        Some(upstream) => alarms::told(&upstream.ask(CLOUDWATCH, "DescribeAlarms", call.parameters.clone()).await?),
+        None => shared.with(|state, _| alarms::find(&state.alarms, &call.parameters, &settings.name, &settings.account)),
+    };
     if asked.format == Format::Cbor {
         let mut response = full(StatusCode::OK, "application/cbor", cbor::write(&alarms::cbor(&found)));
         response.headers_mut().insert("smithy-protocol", HeaderValue::from_static("rpc-v2-cbor"));

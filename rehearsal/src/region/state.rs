@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use super::{InstanceView, Settings};
-use crate::alarms::{AlarmState, Alarms};
+use crate::alarms::{self, AlarmState, Alarms};
 use crate::clock::Clock;
 use crate::gateway::client::{CLOUDWATCH, Upstream};
 use crate::gateway::faults::Faults;
@@ -213,11 +213,8 @@ pub(super) async fn keep_alarms(shared: Arc<Shared>, upstream: Arc<Upstream>) {
         // An upstream that does not answer now is asked again.
         let Ok(answer) = upstream.ask(CLOUDWATCH, "DescribeAlarms", parameters).await else { continue };
         shared.with(|state, now| {
-            for alarm in answer.members("DescribeAlarmsResult.MetricAlarms") {
-                let known = alarm.text("StateValue").and_then(AlarmState::named);
-                if let (Some(name), Some(known)) = (alarm.text("AlarmName"), known) {
-                    state.alarms.set(name, known, now);
-                }
+            for alarm in alarms::told(&answer) {
+                state.alarms.set(&alarm.name, alarm.state, now);
             }
         });
     }

@@ -8,7 +8,6 @@ import signal
 import sys
 import time
 
-import cbor
 import expect
 from checkout import Checkout
 from pretend import Clients, start_server
@@ -192,7 +191,6 @@ def main():
     # A termination must clean up like any other failure.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
     moto = start_server()
-    cbor.translate(moto)
     with gateway(moto) as endpoint, Checkout(endpoint) as checkout:
         aws = Clients(endpoint)
         images = Images(aws)
