@@ -6,6 +6,8 @@ SHELL := bash
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
 PROFILE ?= scale-out
+# Of the whole workspace with all that is tested, so that nothing is built twice with other features.
+CARGO_TEST := cargo test --locked --workspace --features tideline-loadtest/aws
 
 .PHONY: help run test load-test check conformance chaos soak fuzz sbom image image-check terraform-check terraform-moto region-check deploy-check \
   preflight build-app deploy plan rollback status logs cost destroy
@@ -17,7 +19,7 @@ run: ## run the service on its embedded store in ./data: http://127.0.0.1:8080/
 	cargo run --locked --package tideline-server
 
 test: ## run all tests; what needs a tool that is missing is skipped and says so; MOTO=1: also against moto's DynamoDB
-	cargo test --locked --workspace
+	$(CARGO_TEST)
 	$(call with,redis-server,apt-get install redis-server,shared_cache product::)
 	$(call with,haproxy,apt-get install haproxy,fleet::)
 	$(call with,faketime,apt-get install faketime,clock::)
@@ -117,11 +119,10 @@ check: ## format, lints and docs, without a warning
 	  $(call skip,shell scripts,shellcheck,apt-get install shellcheck); \
 	fi
 
-# $(call with,TOOL,INSTALL,TESTS): the ignored tests TESTS, which need TOOL. Of the whole workspace, because for a package alone
-# everything would be built once more, with the features that only it asks for.
+# $(call with,TOOL,INSTALL,TESTS): the ignored tests TESTS, which need TOOL.
 define with
 	@if command -v $1 >/dev/null; then \
-	  cargo test --locked --workspace --test it -- --ignored $3; \
+	  $(CARGO_TEST) --test it -- --ignored $3; \
 	else \
 	  $(call skip,tests of $3,$1,$2); \
 	fi

@@ -49,10 +49,12 @@ async fn load(profile: &str, phases: Option<&Plan>, common: &Common) -> Result<r
     #[cfg(feature = "aws")]
     if let Some(name) = &common.group {
         let group = tideline_loadtest::watch::aws::Group::find(name).await?;
-        if !group.has_detailed_monitoring().await? {
-            panel.say(
+        match group.has_detailed_monitoring().await {
+            Ok(true) => {}
+            Ok(false) => panel.say(
                 "the group has no datapoint a minute (detailed monitoring): scaling out will take a quarter of an hour",
-            );
+            ),
+            Err(error) => panel.say(&format!("CloudWatch does not tell the group's CPU: {error}")),
         }
         settings.group = Some(group);
     }

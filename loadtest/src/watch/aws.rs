@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_autoscaling::Client as AutoScaling;
+use aws_sdk_autoscaling::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_cloudwatch::Client as CloudWatch;
 use aws_sdk_cloudwatch::types::{Dimension, Statistic};
 use aws_sdk_elasticloadbalancingv2::Client as Balancing;
@@ -41,7 +42,7 @@ impl Group {
 
     async fn describe(&self) -> Result<aws_sdk_autoscaling::types::AutoScalingGroup, String> {
         let answer = self.scaling.describe_auto_scaling_groups().auto_scaling_group_names(&self.name).send().await;
-        let groups = answer.map_err(|error| chain(&error))?.auto_scaling_groups.unwrap_or_default();
+        let groups = answer.map_err(|error| said(&error))?.auto_scaling_groups.unwrap_or_default();
         let none = || format!("there is no Auto Scaling group {:?} in this account and region", self.name);
         groups.into_iter().next().ok_or_else(none)
     }
@@ -67,7 +68,7 @@ impl Group {
             .statistics(Statistic::Average)
             .send()
             .await
-            .map_err(|error| chain(&error))?;
+            .map_err(|error| said(&error))?;
         let points = answer.datapoints.unwrap_or_default();
         let mut points: Vec<(SystemTime, f64)> = points
             .into_iter()
@@ -82,11 +83,15 @@ impl Group {
         let mut ticks = tokio::time::interval(EVERY);
         // Activities of before the run are not the run's.
         let mut known = self.activities().await.unwrap_or_default().into_iter().map(|(id, _)| id).collect();
+        let mut trouble = None;
         loop {
             ticks.tick().await;
-            if let Err(error) = self.look(&watched, &mut known).await {
+            let error = self.look(&watched, &mut known).await.err();
+            // Once, however long it lasts.
+            if let Some(error) = error.as_ref().filter(|_| error != trouble) {
                 watched.event(format!("the Auto Scaling group did not say how it is: {error}"));
             }
+            trouble = error;
         }
     }
 
@@ -122,7 +127,7 @@ impl Group {
         let mut healthy = None;
         for arn in target_groups {
             let answer = self.balancing.describe_target_health().target_group_arn(arn).send().await;
-            let targets = answer.map_err(|error| chain(&error))?.target_health_descriptions.unwrap_or_default();
+            let targets = answer.map_err(|error| said(&error))?.target_health_descriptions.unwrap_or_default();
             let well = targets.iter().filter(|target| {
                 let state = target.target_health().and_then(|health| health.state());
                 state == Some(&TargetHealthStateEnum::Healthy)
@@ -135,11 +140,23 @@ impl Group {
     /// The last scaling activities, the oldest first: id, and what happened and why.
     async fn activities(&self) -> Result<Vec<(String, String)>, String> {
         let answer = self.scaling.describe_scaling_activities().auto_scaling_group_name(&self.name).max_records(20);
-        let activities = answer.send().await.map_err(|error| chain(&error))?.activities.unwrap_or_default();
+        let activities = answer.send().await.map_err(|error| said(&error))?.activities.unwrap_or_default();
         let text = |activity: aws_sdk_autoscaling::types::Activity| {
             let (what, why) = (activity.description.unwrap_or_default(), activity.cause.unwrap_or_default());
             Some((activity.activity_id?, format!("{what}: {why}")))
         };
         Ok(activities.into_iter().rev().filter_map(text).collect())
+    }
+}
+
+/// An answer that is an error, in AWS's words; or why there was none.
+fn said<E, R>(error: &SdkError<E, R>) -> String
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+    R: std::fmt::Debug + 'static,
+{
+    match (error.code(), error.message()) {
+        (Some(code), Some(message)) => format!("{code}: {message}"),
+        _ => chain(error),
     }
 }

@@ -6,6 +6,8 @@
 mod double;
 mod faults;
 mod fleet;
+#[cfg(feature = "aws")]
+mod group;
 mod input;
 mod page;
 mod profiles;

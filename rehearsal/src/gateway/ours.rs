@@ -71,7 +71,9 @@ async fn describe_alarms(shared: &Shared, asked: &Asked) -> Result<Response<Body
     let settings = &shared.settings;
     let found = match &shared.upstream {
         Some(upstream) => alarms::told(&upstream.ask(CLOUDWATCH, "DescribeAlarms", call.parameters.clone()).await?),
-        None => shared.with(|state, _| alarms::find(&state.alarms, &call.parameters, &settings.name, &settings.account)),
+        None => {
+            shared.with(|state, _| alarms::find(&state.alarms, &call.parameters, &settings.name, &settings.account))
+        }
     };
     if asked.format == Format::Cbor {
         let mut response = full(StatusCode::OK, "application/cbor", cbor::write(&alarms::cbor(&found)));
