@@ -1,7 +1,7 @@
 //! EC2 Auto Scaling: a model with one `step(now)` and no clock of its own.
 //!
 //! It follows the user guide and the API reference of EC2 Auto Scaling; where those say nothing, each rule says what was
-//! assumed. Not modelled: launch configurations, lifecycle hooks, weighted capacity, the instances of a warm pool; they are refused by
+//! assumed. Not modelled: policies other than target tracking, launch configurations, lifecycle hooks, weighted capacity, the instances of a warm pool; they are refused by
 //! name, or kept and given back.
 
 mod activity;
@@ -12,6 +12,8 @@ mod group;
 mod instance;
 mod preferences;
 mod refresh;
+mod schedule;
+mod tracking;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -24,6 +26,7 @@ use crate::protocol::{Failure, Tree};
 pub use group::{Draft, Group};
 pub use instance::{Instance, Lifecycle};
 pub use refresh::Status;
+pub use tracking::{Decision, Metric};
 
 /// Where the API's own words are from.
 pub(crate) const NAMESPACE: &str = "http://autoscaling.amazonaws.com/doc/2011-01-01/";
@@ -84,6 +87,13 @@ impl Scaling {
     /// Does what a call asks, and gives the result that its answer has.
     pub fn call(&mut self, call: &Call, world: &mut World<'_>) -> Result<Tree, Failure> {
         api::call(self, call, world)
+    }
+
+    /// Takes a datapoint of a group's metric for the minute that `at` is in, for the policies that track it. Whose CPU to take
+    /// the mean of, [`Group::measured`] says. Instances and time are as of the last step.
+    pub fn publish(&mut self, group: &str, metric: Metric, value: f64, at: SystemTime) -> Result<(), Failure> {
+        self.group_mut(group)?.publish(metric, value, at);
+        Ok(())
     }
 
     /// Makes a group whose instances have been in service for a day.

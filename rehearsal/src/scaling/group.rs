@@ -7,6 +7,7 @@ use super::activity::{self, Activities};
 use super::configuration::Configuration;
 use super::instance::{Instance, Lifecycle};
 use super::refresh::Refresh;
+use super::tracking::Tracking;
 use super::{Place, Rules, World};
 use crate::instances::{Launch, State, Target, Ticket};
 use crate::protocol::query::Call;
@@ -69,6 +70,9 @@ pub struct Group {
     pub(crate) reason: Option<String>,
     /// EC2 refused; not before then is it asked again, and how often it has.
     pub(crate) refusals: (Option<SystemTime>, u32),
+    pub(crate) tracking: Tracking,
+    /// Up to when scheduled actions were looked for.
+    pub(crate) scheduled: Option<SystemTime>,
     pub(crate) deleting: bool,
 }
 
@@ -114,6 +118,8 @@ impl Group {
             refreshes: Vec::new(),
             reason: None,
             refusals: (None, 0),
+            tracking: Tracking::default(),
+            scheduled: None,
             deleting: false,
         };
         for source in parameters.members("TrafficSources") {
@@ -225,7 +231,7 @@ impl Group {
         Ok(())
     }
 
-    fn seconds(&self, name: &str) -> Option<Duration> {
+    pub(crate) fn seconds(&self, name: &str) -> Option<Duration> {
         self.settings.number::<u64>(name).ok().flatten().map(Duration::from_secs)
     }
 
@@ -283,6 +289,8 @@ impl Group {
     pub(crate) fn step(&mut self, world: &mut World<'_>, rules: Rules, next: &mut Ticket) {
         self.observe(world);
         self.check_health(world.now);
+        self.run_schedules(world.now);
+        self.track(world.now);
         self.step_refresh(world, rules, *next);
         self.replace_and_scale(world, rules, next);
     }
