@@ -102,13 +102,15 @@ async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> Result<Respo
         Err(_) => return Ok(refusal(&Failure::new("RequestTimeout", "the body did not arrive"), Format::Xml, "")),
     };
     let asked = Asked::read(&head.headers, head.uri.path(), &body);
-    match shared.faults.meet(&asked.action) {
-        None => {}
+    let fault = shared.faults.meet(&asked.action);
+    let lost = fault == Some(Fault::Lost);
+    match fault {
+        None | Some(Fault::Lost) => {}
         Some(Fault::Slow(time)) => tokio::time::sleep(time).await,
         Some(Fault::Hangup) => return Err(HungUp),
         Some(fault) => return Ok(refusal(&fault.failure(), asked.format, &asked.service)),
     }
-    Ok(match ours::answer(&shared, &asked, &body).await {
+    let answer = match ours::answer(&shared, &asked, &body).await {
         Some(Ok(answer)) => answer,
         Some(Err(failure)) => refusal(&failure, asked.format, &asked.service),
         None => match &shared.upstream {
@@ -122,7 +124,8 @@ async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> Result<Respo
                 refusal(&Failure::new("InvalidAction", message), asked.format, service)
             }
         },
-    })
+    };
+    if lost { Err(HungUp) } else { Ok(answer) }
 }
 
 impl Asked {

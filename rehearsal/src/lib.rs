@@ -12,6 +12,7 @@
 //! targets.rs    what DescribeTargetHealth says about our instances
 //! instances.rs  what really exists, behind a trait: modelled.rs (a table), upstream.rs (EC2 and ELB of whoever is behind)
 //! clock.rs      time, as fast as one likes
+//! args.rs       the command line of `tideline-rehearsal`
 //! ```
 //!
 //! A call comes in at the gateway. Auto Scaling is answered here, always; target health and alarms, where the region has the
@@ -33,6 +34,7 @@
 //! ```
 
 mod alarms;
+pub mod args;
 mod clock;
 mod gateway;
 pub mod instances;

@@ -1,3 +1,61 @@
 //! `tideline-rehearsal`: the command line, signals, and the exit code.
 
-fn main() {}
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileTypeExt;
+use std::process::ExitCode;
+
+use clap::Parser;
+use tideline_rehearsal::Region;
+use tideline_rehearsal::args::{self, Command, CommandLine};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+
+#[tokio::main]
+#[expect(clippy::print_stderr, reason = "it is what the program says to its user")]
+async fn main() -> ExitCode {
+    let Command::Region(settings) = CommandLine::parse().command;
+    match region(&settings).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tideline-rehearsal: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn region(wanted: &args::Region) -> Result<(), String> {
+    let no_signals = |error| format!("no signals: {error}");
+    let mut terminate = signal(SignalKind::terminate()).map_err(no_signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signals)?;
+    let region = Region::start(wanted.settings()).await.map_err(|error| error.to_string())?;
+    for (version, behaviour) in &wanted.behave {
+        region.behave(version, behaviour.clone());
+    }
+    writeln!(std::io::stdout(), "{}", region.endpoint())
+        .map_err(|error| format!("nobody reads the endpoint: {error}"))?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+        () = closed() => {}
+    }
+    region.stop().await;
+    Ok(())
+}
+
+/// Returns when standard input is a pipe and its other end is closed: whoever started it is gone. Of anything else, as the
+/// `/dev/null` of a job in the background, nothing can be told.
+async fn closed() {
+    let stdin = std::io::stdin().as_fd().try_clone_to_owned().map(File::from);
+    let pipe = |file: &File| file.metadata().is_ok_and(|it| it.file_type().is_fifo() || it.file_type().is_socket());
+    let Some(mut stdin) = stdin.ok().filter(pipe) else { return std::future::pending().await };
+    let (closed, told) = oneshot::channel::<()>();
+    // A thread that the end of the process need not wait for.
+    std::thread::spawn(move || {
+        let mut ignored = [0; 512];
+        while stdin.read(&mut ignored).is_ok_and(|length| length > 0) {}
+        drop(closed);
+    });
+    let _closed = told.await;
+}

@@ -117,7 +117,7 @@ impl Region {
             tokio::spawn(keep_stepping(Arc::clone(&shared))),
         ];
         if let Some(upstream) = shared.upstream.clone() {
-            tasks.push(tokio::spawn(state::watch_alarms(Arc::clone(&shared), upstream)));
+            tasks.push(tokio::spawn(state::keep_alarms(Arc::clone(&shared), upstream)));
         }
         Ok(Self { endpoint: format!("http://{address}"), shared, tasks })
     }

@@ -133,3 +133,6 @@ fn no_group(name: &str) -> Failure {
 pub(crate) fn since(from: SystemTime, now: SystemTime) -> Duration {
     now.duration_since(from).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

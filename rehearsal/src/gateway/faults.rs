@@ -19,8 +19,10 @@ pub enum Fault {
     Refuse(String, String),
     /// Answered, but only after so long, in the machine's time.
     Slow(Duration),
-    /// The connection is closed without an answer.
+    /// The connection is closed without an answer, and nothing is done.
     Hangup,
+    /// It is done, and the connection is closed without an answer.
+    Lost,
 }
 
 /// The faults that are waiting for their calls, and how many calls there were.
@@ -67,7 +69,7 @@ impl Fault {
                 Failure::new("AccessDenied", "User is not authorized to perform this action").status(403)
             }
             Self::Refuse(code, message) => Failure::new(code, message),
-            Self::InternalFailure | Self::Slow(_) | Self::Hangup => {
+            Self::InternalFailure | Self::Slow(_) | Self::Hangup | Self::Lost => {
                 Failure::new("InternalFailure", "An internal error has occurred").status(500)
             }
         }

@@ -140,14 +140,32 @@ impl Instances for Launched {
 
 async fn run(upstream: &Upstream, launch: &Launch) -> Result<Identity, Failure> {
     let kind = if launch.template.starts_with("lt-") { "LaunchTemplateId" } else { "LaunchTemplateName" };
-    let template = Tree::new().set(kind, &launch.template).set("Version", &launch.version);
+    let template = Tree::new().set(kind, &launch.template);
+    let wanted = template.clone().with("LaunchTemplateVersion", Tree::list([Tree::leaf(&launch.version)]));
+    let versions = upstream.ask(EC2, "DescribeLaunchTemplateVersions", wanted).await?;
+    let data = versions.get("launchTemplateVersionSet.item.launchTemplateData").cloned().unwrap_or_default();
+    // moto takes neither tags nor the security groups of network interfaces from a template.
+    let specifications = data.members("tagSpecificationSet").filter_map(|specification| {
+        let kind = specification.text("resourceType")?;
+        let own = specification.members("tagSet").filter_map(|tag| Some((tag.text("key")?, tag.text("value")?)));
+        let inherited =
+            launch.tags.iter().filter(|_| kind == "instance").map(|(key, value)| (key.as_str(), value.as_str()));
+        let tags = own.chain(inherited).map(|(key, value)| Tree::new().set("Key", key).set("Value", value));
+        let specification = Tree::new().set("ResourceType", kind).with("Tag", Tree::list(tags));
+        matches!(kind, "instance" | "volume").then_some(specification)
+    });
+    let groups = data.get("networkInterfaceSet.item").into_iter().flat_map(|interface| interface.members("groupSet"));
+    let groups = groups.map(|group| Tree::leaf(group.as_text()));
     let parameters = Tree::new()
         .set("MinCount", 1)
         .set("MaxCount", 1)
-        .with("LaunchTemplate", template)
-        .maybe("InstanceType", launch.instance_type.as_ref())
+        .with("LaunchTemplate", template.set("Version", &launch.version))
+        .maybe("ImageId", data.text("imageId"))
+        .maybe("InstanceType", launch.instance_type.as_deref().or(data.text("instanceType")))
         .maybe("SubnetId", launch.subnet.as_ref())
-        .with("Placement", Tree::new().set("AvailabilityZone", &launch.zone));
+        .with("Placement", Tree::new().set("AvailabilityZone", &launch.zone))
+        .with("SecurityGroupId", Tree::list(groups))
+        .with("TagSpecification", Tree::list(specifications));
     let answer = upstream.ask(EC2, "RunInstances", parameters).await?;
     let instance = answer.members("instancesSet").next().cloned().unwrap_or_default();
     Ok(Identity {

@@ -68,6 +68,8 @@ struct Errors {
     alarm: String,
     now: bool,
     since: Option<SystemTime>,
+    /// What the upstream, which keeps the alarm, is to be told.
+    news: Option<AlarmState>,
 }
 
 impl Shared {
@@ -81,7 +83,7 @@ impl Shared {
             scaling: Scaling::new(place.clone(), settings.refresh_limit),
             machines,
             alarms: Alarms::default(),
-            errors: Errors { alarm: settings.errors_alarm.clone(), now: false, since: None },
+            errors: Errors { alarm: settings.errors_alarm.clone(), now: false, since: None, news: None },
         };
         let clock = Clock::new(settings.speed);
         Self { settings, clock, faults: Faults::default(), upstream, state: Mutex::new(state), place }
@@ -132,8 +134,9 @@ impl State {
         if let Some(since) = self.errors.since
             && crate::scaling::since(since, now) >= EVALUATION
         {
-            self.alarms.set(&self.errors.alarm, if fail { AlarmState::Alarm } else { AlarmState::Ok }, now);
-            self.errors.since = None;
+            let state = if fail { AlarmState::Alarm } else { AlarmState::Ok };
+            self.alarms.set(&self.errors.alarm, state, now);
+            (self.errors.since, self.errors.news) = (None, Some(state));
         }
     }
 
@@ -170,10 +173,20 @@ impl State {
     }
 }
 
-/// Asks the upstream for the states of the alarms that refreshes watch, for as long as it runs.
-pub(super) async fn watch_alarms(shared: Arc<Shared>, upstream: Arc<Upstream>) {
+/// Tells the upstream when the alarm on failed requests changes, and asks it for the states of the alarms that refreshes watch,
+/// for as long as it runs.
+pub(super) async fn keep_alarms(shared: Arc<Shared>, upstream: Arc<Upstream>) {
     loop {
         tokio::time::sleep(Duration::from_millis(500)).await;
+        let news = shared.with(|state, _| state.errors.news.take().map(|news| (state.errors.alarm.clone(), news)));
+        if let Some((name, news)) = news {
+            let parameters = Tree::new()
+                .set("AlarmName", name)
+                .set("StateValue", news.as_str())
+                .set("StateReason", "Instances of the pretend region fail requests, or no longer do");
+            // An alarm that was deleted meanwhile is nobody's loss.
+            let _told = upstream.ask(CLOUDWATCH, "SetAlarmState", parameters).await;
+        }
         let watched: Vec<_> = shared.with(|state, _| {
             state.scaling.groups().flat_map(|group| group.watched_alarms().iter().map(Tree::leaf)).collect()
         });

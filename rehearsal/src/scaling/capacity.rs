@@ -3,7 +3,7 @@
 //! From "Instance maintenance policies", "Health checks for instances in an Auto Scaling group", "Control which Auto Scaling
 //! instances terminate" (user guide).
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::activity::moment;
 use super::group::Group;
@@ -19,6 +19,15 @@ struct Bounds {
     ceiling: usize,
     /// Instances are launched before others are terminated.
     launches_first: bool,
+}
+
+/// An instance that is to be replaced.
+struct Candidate {
+    ticket: Ticket,
+    illness: Option<Illness>,
+    serves: bool,
+    counts: bool,
+    ready: bool,
 }
 
 impl Group {
@@ -73,8 +82,7 @@ impl Group {
     }
 
     fn ready(&self, now: SystemTime) -> usize {
-        let warmup = self.refreshes.last().filter(|it| it.replaces()).map(|it| it.preferences.warmup);
-        let (warmup, elb) = (warmup.unwrap_or_else(|| self.warmup()), self.checks_elb());
+        let (warmup, elb) = (self.warmup_now(), self.checks_elb());
         self.instances.iter().filter(|it| it.is_ready(now, elb, warmup)).count()
     }
 
@@ -100,47 +108,59 @@ impl Group {
         if self.is_suspended("Terminate") {
             return;
         }
+        let (elb, warmup) = (self.checks_elb(), self.warmup_now());
+        let (mut counting, mut ready) = (self.counting(), self.ready(now));
         let mut candidates: Vec<_> = self
             .instances
             .iter()
             .filter(|it| self.is_unhealthy(it) || self.is_out_of_date(it))
-            .map(|it| (it.is_healthy(), it.in_service.is_some(), it.ticket))
+            .map(|it| Candidate {
+                illness: it.illness.filter(|_| self.is_unhealthy(it)),
+                serves: it.in_service.is_some(),
+                ticket: it.ticket,
+                counts: it.counts(),
+                ready: it.is_ready(now, elb, warmup),
+            })
             .collect();
         // The unhealthy first, then those that do not serve yet, then the oldest.
-        candidates.sort_unstable();
-        for (_, _, ticket) in candidates {
-            let Some(instance) = self.instances.iter().find(|it| it.ticket == ticket) else { continue };
-            let (counting, ready, at) = (self.counting(), self.ready(now), moment(now));
-            let illness = instance.illness.filter(|_| self.is_unhealthy(instance));
-            let cause = if let Some(illness) = illness {
+        candidates.sort_by_key(|it| (it.illness.is_none(), it.serves, it.ticket));
+        for candidate in candidates {
+            let at = moment(now);
+            let cause = if let Some(illness) = candidate.illness {
                 // A machine that is gone is missed already. Another one is, by the policy, when its successor is there, or
                 // when there is no room for one.
                 let replaced = !bounds.launches_first || ready >= bounds.floor || counting >= bounds.ceiling;
-                if !(instance.is_dead() || replaced) {
+                if !(illness == Illness::Ec2 || replaced) {
                     continue;
                 }
                 format!("At {at} an instance was taken out of service in response to {}.", illness.cause())
             } else {
-                let own = usize::from(self.is_ready_now(instance, now));
-                if !self.refresh_may_terminate(rules, counting) || ready < bounds.floor + own {
+                if !self.refresh_may_terminate(rules, counting) || ready < bounds.floor + usize::from(candidate.ready) {
                     continue;
                 }
-                let id = instance.id.as_deref().unwrap_or_default();
+                let id = self.id_of(candidate.ticket);
                 format!(
                     "At {at} an instance was taken out of service in response to an instance refresh.  At {at} instance {id} \
                      was selected for termination."
                 )
             };
-            self.terminate(world, ticket, cause);
+            self.terminate(world, candidate.ticket, cause);
+            counting -= usize::from(candidate.counts);
+            ready -= usize::from(candidate.ready);
             if let Some(refresh) = self.refreshes.last_mut() {
-                refresh.old.remove(&ticket);
+                refresh.old.remove(&candidate.ticket);
             }
         }
     }
 
-    fn is_ready_now(&self, instance: &Instance, now: SystemTime) -> bool {
-        let warmup = self.refreshes.last().map_or_else(|| self.warmup(), |refresh| refresh.preferences.warmup);
-        instance.is_ready(now, self.checks_elb(), warmup)
+    fn id_of(&self, ticket: Ticket) -> String {
+        self.instances.iter().find(|it| it.ticket == ticket).and_then(|it| it.id.clone()).unwrap_or_default()
+    }
+
+    /// The warm-up that counts now: of the refresh that is going on, or the group's own.
+    fn warmup_now(&self) -> Duration {
+        let refresh = self.refreshes.last().filter(|refresh| refresh.replaces());
+        refresh.map_or_else(|| self.warmup(), |refresh| refresh.preferences.warmup)
     }
 
     /// Whether the refresh may terminate one more of the old ones now, as far as its own pace goes.
@@ -160,11 +180,11 @@ impl Group {
             self.instances.iter().filter(|it| it.counts() && self.is_out_of_date(it) && it.is_healthy()).count();
         let missing = desired.saturating_sub(counting);
         let going = self.refreshes.last().filter(|refresh| refresh.replaces());
-        // Those that a refresh may bring before it has to wait.
+        // Those that a refresh may bring before it has to wait: it counts what is gone, and what was launched ahead.
+        let ahead = counting.saturating_sub(desired);
         let brought = going.map_or(0, |refresh| {
             let stands = rules.stalled || refresh.is_paused() || self.is_suspended("InstanceRefresh");
-            let new = self.instances.iter().filter(|it| it.counts() && it.is_healthy() && refresh.is_new(it)).count();
-            if stands { 0 } else { out_of_date.min(refresh.allowance().saturating_sub(new)) }
+            if stands { 0 } else { out_of_date.min(refresh.allowance().saturating_sub(refresh.gone() + ahead)) }
         });
         let kept = counting - (unhealthy + out_of_date).min(counting);
         let successors = (unhealthy + brought).min(desired.saturating_sub(kept));
@@ -197,8 +217,7 @@ impl Group {
         let from = self.counting();
         while self.counting() > most {
             let Some(ticket) = self.one_too_many() else { break };
-            let Some(instance) = self.instances.iter().find(|it| it.ticket == ticket) else { break };
-            let (at, id) = (moment(world.now), instance.id.clone().unwrap_or_default());
+            let (at, id) = (moment(world.now), self.id_of(ticket));
             let reason = self.reason.as_ref().map(|reason| format!("{reason}  ")).unwrap_or_default();
             let cause = format!(
                 "{reason}At {at} an instance was taken out of service in response to a difference between desired and actual \

@@ -416,10 +416,14 @@ impl Group {
         brought.unwrap_or(&self.configuration)
     }
 
-    /// Of the zones, the one with the fewest instances; the first of those.
+    /// Of the zones, the one with the fewest instances that stay; of those, the one with the fewest; the first of these.
     fn emptiest_zone(&self) -> &Zone {
         let held = |zone: &&Zone| {
-            self.instances.iter().filter(|instance| instance.counts() && instance.zone == zone.name).count()
+            let here = self.instances.iter().filter(|it| it.counts() && it.zone == zone.name);
+            let leaving = |it: &&Instance| {
+                !it.is_healthy() || self.refreshes.last().is_some_and(|refresh| refresh.old.contains(&it.ticket))
+            };
+            (here.clone().filter(|it| !leaving(it)).count(), here.count())
         };
         // There is always one: a group without zones is refused.
         self.zones.iter().min_by_key(held).unwrap_or(&self.zones[0])

@@ -93,11 +93,6 @@ impl Instance {
         self.illness.is_none()
     }
 
-    /// Whether its machine is gone.
-    pub(crate) fn is_dead(&self) -> bool {
-        self.illness == Some(Illness::Ec2)
-    }
-
     /// In service, healthy, by the load balancer's account too where that is asked, and warm.
     pub(crate) fn is_ready(&self, now: SystemTime, checks_elb: bool, warmup: Duration) -> bool {
         let warm = self.in_service.is_some_and(|at| since(at, now) >= warmup);

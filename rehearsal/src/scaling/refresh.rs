@@ -139,6 +139,7 @@ impl Refresh {
 
     fn finish(&mut self, status: Status, reason: Option<String>, now: SystemTime) {
         (self.status, self.reason, self.end, self.waits_until) = (status, reason, Some(now), None);
+        self.old.clear();
     }
 
     /// As DescribeInstanceRefreshes has it.

@@ -5,5 +5,7 @@
 mod alarms;
 mod faults;
 mod group;
+mod process;
 mod refresh;
 mod support;
+mod upstream;

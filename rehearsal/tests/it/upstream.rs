@@ -1,0 +1,159 @@
+//! A region with somebody behind it: here a plain server that notes what it is asked, and answers as EC2 and ELB do.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tideline_rehearsal::protocol::query::Call;
+use tideline_rehearsal::{Region, Settings};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::support::{config, scaling};
+
+#[derive(Clone, Default)]
+struct Behind {
+    asked: Arc<Mutex<Vec<Call>>>,
+}
+
+const TEMPLATE: &str = "<launchTemplateVersionSet><item><launchTemplateId>lt-0123456789abcdef0</launchTemplateId>\
+    <launchTemplateName>tideline</launchTemplateName><launchTemplateData><imageId>ami-1</imageId><tagSpecificationSet><item>\
+    <resourceType>instance</resourceType><tagSet><item><key>Build</key><value>1</value></item></tagSet></item>\
+    </tagSpecificationSet></launchTemplateData></item></launchTemplateVersionSet>";
+
+impl Behind {
+    /// Starts it; its URL.
+    async fn start(&self) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let behind = self.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(behind.clone().answer(stream));
+            }
+        });
+        url
+    }
+
+    async fn answer(self, mut stream: TcpStream) -> Option<()> {
+        let (mut read, mut buffer) = (Vec::new(), [0; 4096]);
+        let (head, length) = loop {
+            let text = String::from_utf8_lossy(&read).to_ascii_lowercase();
+            if let Some(end) = text.find("\r\n\r\n") {
+                let length = text
+                    .split("content-length: ")
+                    .nth(1)
+                    .map_or(0, |rest| rest.lines().next().unwrap().parse().unwrap());
+                break (end + 4, length);
+            }
+            let count = stream.read(&mut buffer).await.ok()?;
+            read.extend_from_slice(&buffer[..count]);
+        };
+        while read.len() < head + length {
+            let count = stream.read(&mut buffer).await.ok()?;
+            read.extend_from_slice(&buffer[..count]);
+        }
+        let call = Call::read(&read[head..]).ok()?;
+        let number = self.asked.lock().unwrap().len();
+        let body = match call.action.as_str() {
+            "DescribeLaunchTemplateVersions" if call.parameters.texts("LaunchTemplateVersion") == ["9"] => {
+                String::new()
+            }
+            "DescribeLaunchTemplateVersions" => format!("<R>{TEMPLATE}</R>"),
+            "RunInstances" => {
+                format!("<R><instancesSet><item><instanceId>i-{number}</instanceId></item></instancesSet></R>")
+            }
+            action => format!("<{action}Response><{action}Result/></{action}Response>"),
+        };
+        self.asked.lock().unwrap().push(call);
+        let (status, body) = match body.as_str() {
+            "" => (
+                "400 Bad Request",
+                "<Response><Errors><Error><Code>InvalidLaunchTemplateId.VersionNotFound</Code>\
+                <Message>Could not find the specified version 9</Message></Error></Errors></Response>",
+            ),
+            body => ("200 OK", body),
+        };
+        let answer = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        stream.write_all(answer.as_bytes()).await.ok()
+    }
+
+    /// How often each action was asked.
+    fn counts(&self) -> BTreeMap<String, usize> {
+        let mut counts = BTreeMap::new();
+        for call in self.asked.lock().unwrap().iter() {
+            *counts.entry(call.action.clone()).or_default() += 1;
+        }
+        counts
+    }
+
+    /// Waits until an action was asked so often, for five seconds at most.
+    async fn until(&self, action: &str, times: usize) {
+        for _ in 0..500 {
+            if self.counts().get(action) == Some(&times) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(self.counts().get(action), Some(&times), "{:?}", self.counts());
+    }
+}
+
+#[tokio::test]
+async fn instances_are_launched_registered_deregistered_and_terminated_there() {
+    let behind = Behind::default();
+    let settings = Settings { upstream: Some(behind.start().await), speed: 600.0, ..Settings::default() };
+    let region = Region::start(settings).await.unwrap();
+    region.group("tideline").create().unwrap();
+    behind.until("RegisterTargets", 2).await;
+    let run = behind.asked.lock().unwrap().iter().find(|call| call.action == "RunInstances").cloned().unwrap();
+    assert_eq!(run.parameters.text("LaunchTemplate.Version"), Some("1"));
+    assert_eq!(run.parameters.text("ImageId"), Some("ami-1"));
+    let tags: Vec<_> = run
+        .parameters
+        .get("TagSpecification.member.Tag")
+        .unwrap()
+        .children()
+        .map(|(_, tag)| tag.text("Key").unwrap())
+        .collect();
+    assert_eq!(tags, ["Build", "aws:autoscaling:groupName"]);
+
+    let scaling = scaling(&region).await;
+    scaling.0.delete_auto_scaling_group().auto_scaling_group_name("tideline").force_delete(true).send().await.unwrap();
+    behind.until("DeregisterTargets", 2).await;
+    behind.until("TerminateInstances", 2).await;
+    behind.until("RunInstances", 2).await;
+}
+
+#[tokio::test]
+async fn what_is_not_ours_is_forwarded_and_templates_are_looked_up() {
+    let behind = Behind::default();
+    let settings = Settings { upstream: Some(behind.start().await), ..Settings::default() };
+    let region = Region::start(settings).await.unwrap();
+    let elb = aws_sdk_elasticloadbalancingv2::Client::new(&config(&region).await);
+    elb.describe_load_balancers().names("tideline").send().await.unwrap();
+    let asked = behind.asked.lock().unwrap()[0].clone();
+    assert_eq!(
+        (asked.action.as_str(), asked.parameters.texts("Names")),
+        ("DescribeLoadBalancers", vec!["tideline".to_owned()])
+    );
+
+    region.group("tideline").create().unwrap();
+    let scaling = scaling(&region).await;
+    let request = scaling.0.start_instance_refresh().auto_scaling_group_name("tideline");
+    let error = request.desired_configuration(crate::support::to("9")).send().await.unwrap_err();
+    let message = aws_sdk_autoscaling::error::ProvideErrorMetadata::message(&error).unwrap().to_owned();
+    assert!(message.ends_with("Could not find the specified version 9"), "{message}");
+}
+
+#[tokio::test]
+async fn nobody_behind_is_an_answer_not_a_hang() {
+    let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let settings = Settings { upstream: Some(format!("http://{}", gone.local_addr().unwrap())), ..Settings::default() };
+    drop(gone);
+    let region = Region::start(settings).await.unwrap();
+    let elb = aws_sdk_elasticloadbalancingv2::Client::new(&config(&region).await);
+    let error = elb.describe_load_balancers().send().await.unwrap_err();
+    let code = aws_sdk_elasticloadbalancingv2::error::ProvideErrorMetadata::code(&error).map(str::to_owned);
+    assert_eq!(code.as_deref(), Some("ServiceUnavailable"), "{error:?}");
+}
