@@ -12,6 +12,7 @@
 //! targets.rs    what DescribeTargetHealth says about our instances
 //! instances.rs  what really exists, behind a trait: modelled.rs (a table), upstream.rs (EC2 and ELB of whoever is behind)
 //! clock.rs      time, as fast as one likes
+//! simulate.rs   the same scaling and refresh on a simulated clock, for fleets that no machine can boot
 //! args.rs       the command line of `tideline-rehearsal`
 //! ```
 //!
@@ -41,6 +42,7 @@ pub mod instances;
 pub mod protocol;
 mod region;
 pub mod scaling;
+pub mod simulate;
 mod targets;
 
 pub use alarms::AlarmState;

@@ -129,6 +129,11 @@ fn no_group(name: &str) -> Failure {
     Failure::validation(format!("AutoScalingGroup name not found - AutoScalingGroup '{name}' not found"))
 }
 
+/// Whether a text is a recurrence of scheduled actions.
+pub(crate) fn check_recurrence(text: &str) -> Result<(), Failure> {
+    schedule::Recurrence::read(text).map(drop)
+}
+
 /// How long after `from` it is at `now`; nothing if it is not yet.
 pub(crate) fn since(from: SystemTime, now: SystemTime) -> Duration {
     now.duration_since(from).unwrap_or_default()

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use super::activity::{self, Activities};
 use super::configuration::Configuration;
 use super::instance::{Instance, Lifecycle};
-use super::refresh::Refresh;
+use super::refresh::{Refresh, Status};
 use super::tracking::Tracking;
 use super::{Place, Rules, World};
 use crate::instances::{Launch, State, Target, Ticket};
@@ -281,6 +281,16 @@ impl Group {
         &self.instances
     }
 
+    /// How many instances it is to have.
+    pub fn desired(&self) -> u32 {
+        self.desired
+    }
+
+    /// The newest instance refresh: where it is, and what it says about that.
+    pub fn refresh(&self) -> Option<(Status, Option<&str>)> {
+        self.refreshes.last().map(|refresh| (refresh.status, refresh.reason()))
+    }
+
     /// The alarms that a refresh watches now.
     pub fn watched_alarms(&self) -> &[String] {
         self.refreshes.last().filter(|refresh| refresh.is_active()).map_or(&[], |refresh| &refresh.preferences.alarms)
@@ -537,6 +547,9 @@ pub struct Draft {
 }
 
 impl Draft {
+    /// The launch template that it has unless told otherwise.
+    pub(crate) const TEMPLATE: &str = "lt-0123456789abcdef0";
+
     pub(crate) fn new(name: &str, place: &Place) -> Self {
         let Place { region, account } = place;
         Self {
@@ -544,7 +557,7 @@ impl Draft {
             min: 2,
             max: 5,
             desired: 2,
-            template_id: "lt-0123456789abcdef0".to_owned(),
+            template_id: Self::TEMPLATE.to_owned(),
             version: "1".to_owned(),
             instance_types: Vec::new(),
             target_groups: vec![format!(

@@ -43,7 +43,7 @@ impl Fleet {
     }
 
     /// A policy as Terraform puts it.
-    fn tracks(mut self, metric: Metric, target: f64, more: Tree) -> Self {
+    fn tracks(mut self, metric: Metric, target: f64, more: &Tree) -> Self {
         let kind = Tree::new().set("PredefinedMetricType", metric.as_str());
         let tracking = Tree::new().set("TargetValue", target).with("PredefinedMetricSpecification", kind);
         let tracking = tracking.maybe_with("DisableScaleIn", more.get("DisableScaleIn"));
@@ -54,7 +54,7 @@ impl Fleet {
     }
 
     fn cpu(self, target: f64) -> Self {
-        self.tracks(Metric::AverageCpu, target, Tree::new())
+        self.tracks(Metric::AverageCpu, target, &Tree::new())
     }
 
     fn group(&self) -> &Group {
@@ -237,7 +237,7 @@ fn counts_what_terminates_when_it_removes() {
 /// takes precedence.
 #[test]
 fn any_policy_scales_out_and_all_must_scale_in() {
-    let both = || Fleet::new(2, 20, 10).cpu(50.0).tracks(Metric::RequestsPerTarget, 1000.0, Tree::new());
+    let both = || Fleet::new(2, 20, 10).cpu(50.0).tracks(Metric::RequestsPerTarget, 1000.0, &Tree::new());
     let point = |cpu, requests| [(Metric::AverageCpu, cpu), (Metric::RequestsPerTarget, requests)];
     assert_eq!(both().minutes(3, &point(20.0, 1300.0)), 13);
     let mut fleet = both();
@@ -251,8 +251,8 @@ fn any_policy_scales_out_and_all_must_scale_in() {
 #[test]
 fn scale_in_can_be_disabled() {
     let off = || Tree::new().set("DisableScaleIn", true);
-    assert_eq!(Fleet::new(2, 20, 10).tracks(Metric::AverageCpu, 50.0, off()).at(60, 5.0), 10);
-    let mut fleet = Fleet::new(2, 20, 10).cpu(50.0).tracks(Metric::RequestsPerTarget, 1000.0, off());
+    assert_eq!(Fleet::new(2, 20, 10).tracks(Metric::AverageCpu, 50.0, &off()).at(60, 5.0), 10);
+    let mut fleet = Fleet::new(2, 20, 10).cpu(50.0).tracks(Metric::RequestsPerTarget, 1000.0, &off());
     assert_eq!(fleet.minutes(15, &[(Metric::AverageCpu, 20.0), (Metric::RequestsPerTarget, 950.0)]), 9);
 }
 
