@@ -116,6 +116,7 @@ async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> Result<Respo
         None => match &shared.upstream {
             Some(upstream) => {
                 let forwarded = upstream.forward(Request::from_parts(head, Full::new(body))).await;
+                ours::notice(&shared, &asked, forwarded.as_ref().is_ok_and(|answer| answer.status().is_success()));
                 forwarded.unwrap_or_else(|failure| refusal(&failure, asked.format, &asked.service))
             }
             None => {

@@ -6,8 +6,9 @@
 //!   gateway/    client.rs: calls to whoever is behind; faults.rs: what a test makes go wrong
 //! protocol.rs   how AWS talks: tree.rs (parameters and answers), query.rs (forms in), xml.rs (XML out and in), cbor.rs
 //! scaling.rs    EC2 Auto Scaling, a model with one step(now) and no clock of its own
-//!   scaling/    group.rs, instance.rs, refresh.rs and tracking.rs (the rules of instance refresh and of target
-//!               tracking), schedule.rs, capacity.rs, api.rs (its actions) …
+//!   scaling/    api/ (its actions), group/ (what it is asked and has), capacity.rs (what it launches and terminates),
+//!               refresh/ (the rules of instance refresh), tracking.rs (those of target tracking), schedule.rs,
+//!               preferences.rs, configuration.rs, instance.rs, activity.rs
 //! alarms.rs     the states of CloudWatch alarms, where nobody behind keeps them
 //! targets.rs    what DescribeTargetHealth says about our instances
 //! instances.rs  what really exists, behind a trait: modelled.rs (a table), upstream.rs (EC2 and ELB of whoever is behind)

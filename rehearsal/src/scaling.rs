@@ -8,6 +8,7 @@ mod activity;
 mod api;
 mod capacity;
 mod configuration;
+mod draft;
 mod group;
 mod instance;
 mod preferences;
@@ -23,7 +24,8 @@ use crate::instances::{Instances, Ticket};
 use crate::protocol::query::Call;
 use crate::protocol::{Failure, Tree};
 
-pub use group::{Draft, Group};
+pub use draft::Draft;
+pub use group::Group;
 pub use instance::{Instance, Lifecycle};
 pub use refresh::Status;
 pub use tracking::{Decision, Metric};

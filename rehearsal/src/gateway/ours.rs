@@ -26,6 +26,16 @@ pub(super) async fn answer(
     }
 }
 
+/// Takes notice of what somebody did to our instances behind our back: the group finds them dead.
+pub(super) fn notice(shared: &Shared, asked: &Asked, done: bool) {
+    let ends = asked.service == "ec2" && matches!(asked.action.as_str(), "TerminateInstances" | "StopInstances");
+    if let (true, true, Some(call)) = (done, ends, &asked.call) {
+        for id in call.parameters.texts("InstanceId") {
+            shared.with(|state, now| state.kill(&id, now));
+        }
+    }
+}
+
 async fn scaling(shared: &Arc<Shared>, body: &Bytes) -> Result<Response<Body>, Failure> {
     let mut call = Call::read(body)?;
     if let Some(upstream) = &shared.upstream {

@@ -13,7 +13,7 @@ use crate::instances::upstream::Launched;
 use crate::instances::{Instances, Ticket};
 use crate::protocol::query::Call;
 use crate::protocol::{Failure, Tree};
-use crate::scaling::{Draft, Place, Scaling, World};
+use crate::scaling::{Draft, Place, Scaling, World, since};
 
 /// Two datapoints of a minute each, as the alarm on failed requests has them.
 const EVALUATION: Duration = Duration::from_secs(120);
@@ -29,6 +29,11 @@ pub(crate) struct Shared {
     place: Place,
 }
 
+/// The longest step, in the region's time: what comes first must be seen first, however late the machine's timer is.
+const STEP: Duration = Duration::from_secs(1);
+/// So many steps are made up for at most; then they are longer.
+const MADE_UP: u32 = 3_600;
+
 /// What changes.
 #[derive(Debug)]
 pub(crate) struct State {
@@ -36,6 +41,8 @@ pub(crate) struct State {
     pub(crate) machines: Machines,
     pub(crate) alarms: Alarms,
     errors: Errors,
+    /// The time of the last step.
+    stepped: SystemTime,
 }
 
 /// What really exists.
@@ -79,20 +86,28 @@ impl Shared {
             Some(upstream) => Machines::Launched(Launched::new(Arc::clone(upstream), settings.times)),
             None => Machines::Modelled(Modelled::new(settings.times)),
         };
+        let clock = Clock::new(settings.speed);
         let state = State {
+            stepped: clock.now(),
             scaling: Scaling::new(place.clone(), settings.refresh_limit),
             machines,
             alarms: Alarms::default(),
             errors: Errors { alarm: settings.errors_alarm.clone(), now: false, since: None, news: None },
         };
-        let clock = Clock::new(settings.speed);
         Self { settings, clock, faults: Faults::default(), upstream, state: Mutex::new(state), place }
     }
 
-    /// Does something with the state, at the time that it is.
+    /// Brings the state to the time that it is, and does something with it.
     pub(crate) fn with<T>(&self, something: impl FnOnce(&mut State, SystemTime) -> T) -> T {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        something(&mut state, self.clock.now())
+        let now = self.clock.now();
+        let step = STEP.max(since(state.stepped, now) / MADE_UP);
+        while since(state.stepped, now) > step {
+            let next = state.stepped + step;
+            state.step(next);
+        }
+        state.step(now);
+        something(&mut state, now)
     }
 
     pub(crate) fn draft(&self, name: &str) -> Draft {
@@ -105,7 +120,8 @@ impl State {
         (&mut self.scaling, World { now, instances: self.machines.instances(), alarms: &self.alarms })
     }
 
-    pub(crate) fn step(&mut self, now: SystemTime) {
+    fn step(&mut self, now: SystemTime) {
+        self.stepped = now;
         let (scaling, mut world) = self.world(now);
         scaling.step(&mut world);
         self.watch_errors(now);
@@ -132,7 +148,7 @@ impl State {
             (self.errors.now, self.errors.since) = (fail, Some(now));
         }
         if let Some(since) = self.errors.since
-            && crate::scaling::since(since, now) >= EVALUATION
+            && self::since(since, now) >= EVALUATION
         {
             let state = if fail { AlarmState::Alarm } else { AlarmState::Ok };
             self.alarms.set(&self.errors.alarm, state, now);

@@ -118,11 +118,33 @@ async fn instances_are_launched_registered_deregistered_and_terminated_there() {
         .collect();
     assert_eq!(tags, ["Build", "aws:autoscaling:groupName"]);
 
+    // Somebody terminates one behind the group's back: it is replaced.
+    let dead = region.instances("tideline")[0].id.clone();
+    terminate(&region, &dead).await;
+    behind.until("RunInstances", 3).await;
+    behind.until("RegisterTargets", 3).await;
+    assert!(region.instances("tideline").iter().all(|it| it.id != dead || it.state == "Terminating"));
+
     let scaling = scaling(&region).await;
     scaling.0.delete_auto_scaling_group().auto_scaling_group_name("tideline").force_delete(true).send().await.unwrap();
-    behind.until("DeregisterTargets", 2).await;
-    behind.until("TerminateInstances", 2).await;
-    behind.until("RunInstances", 2).await;
+    behind.until("DeregisterTargets", 3).await;
+    behind.until("TerminateInstances", 4).await;
+    behind.until("RunInstances", 3).await;
+}
+
+/// As there is no SDK of EC2 here: the call by hand.
+async fn terminate(region: &Region, id: &str) {
+    let body = format!("Action=TerminateInstances&Version=2016-11-15&InstanceId.1={id}");
+    let mut stream = TcpStream::connect(region.endpoint().strip_prefix("http://").unwrap()).await.unwrap();
+    let head = format!(
+        "POST / HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: {}\r\ncontent-type: application/x-www-form-urlencoded\r\n\
+         authorization: AWS4-HMAC-SHA256 Credential=test/20260101/eu-west-1/ec2/aws4_request, Signature=0\r\n\r\n",
+        body.len()
+    );
+    stream.write_all((head + &body).as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
 
 #[tokio::test]
