@@ -5,6 +5,10 @@ use serde::Serialize;
 use super::fleet::Settings;
 use crate::scaling::{Decision, Metric, Status};
 
+/// Decisions are told one by one if there are no more than this, or if more than [`SOON`] seconds are between.
+const FEW: usize = 3;
+const SOON: f64 = 1800.0;
+
 /// Hours of a month, as AWS reckons them.
 const MONTH: f64 = 730.0;
 
@@ -111,11 +115,16 @@ impl Event {
         Self { at, kind, text: format!("{from} → {to}: {alarm} of {policy}, {value}"), desired: Some([*from, *to]) }
     }
 
-    /// The same with decisions in one direction, one after the other, told as one.
+    /// The same with many decisions in one direction, shortly one after the other, told as one.
     pub(super) fn joined(events: &[Self]) -> Vec<Self> {
-        let runs = events.chunk_by(|before, next| before.kind == next.kind && next.desired.is_some());
+        let follows = |before: &Self, next: &Self| {
+            before.kind == next.kind && next.desired.is_some() && next.at - before.at <= SOON
+        };
+        let runs = events.chunk_by(follows);
         let join = |run: &[Self]| match run {
-            [Self { at, kind, desired: Some([from, _]), .. }, .., Self { at: end, desired: Some([_, to]), .. }] => {
+            [Self { at, kind, desired: Some([from, _]), .. }, .., Self { at: end, desired: Some([_, to]), .. }]
+                if run.len() > FEW =>
+            {
                 let text = format!("{from} → {to}: in {} steps until {}", run.len(), clock(*end));
                 vec![Self { at: *at, kind, text, desired: Some([*from, *to]) }]
             }
@@ -259,21 +268,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn decisions_in_one_direction_are_told_as_one() {
+    fn many_decisions_in_one_direction_are_told_as_one() {
         let event = |at, kind, desired| Event { at, kind, text: "told".to_owned(), desired };
-        let events = [
-            event(60.0, "scale-out", Some([2, 3])),
-            event(120.0, "scale-out", Some([3, 7])),
-            event(180.0, "rollout", None),
-            event(180.0, "rollout", None),
-            event(240.0, "scale-in", Some([7, 6])),
-        ];
+        let out = |minute: u32| event(f64::from(minute) * 60.0, "scale-out", Some([minute, minute + 1]));
+        let mut events: Vec<_> = (1..=4).chain([60, 61]).map(out).collect();
+        events.extend([
+            event(3700.0, "rollout", None),
+            event(3700.0, "rollout", None),
+            event(3800.0, "scale-in", Some([7, 6])),
+        ]);
         let joined = Event::joined(&events);
-        assert_eq!(
-            joined.iter().map(|event| event.kind).collect::<Vec<_>>(),
-            ["scale-out", "rollout", "rollout", "scale-in"]
-        );
-        assert_eq!((joined[0].text.as_str(), joined[3].text.as_str()), ("2 → 7: in 2 steps until 00:02", "told"));
+        assert_eq!(joined.len(), 6);
+        assert_eq!((joined[0].text.as_str(), joined[1].text.as_str()), ("1 → 5: in 4 steps until 00:04", "told"));
     }
 
     #[test]

@@ -70,7 +70,7 @@ fn tiles(outcome: &Outcome) -> String {
         tile(
             "Requests",
             &short(totals.requests),
-            &format!("{} a second in the mean", short(totals.requests / outcome.inputs.seconds.max(1) as f64)),
+            &format!("{} a second in the mean", count(totals.requests / outcome.inputs.seconds.max(1) as f64)),
             false,
         ),
         tile(

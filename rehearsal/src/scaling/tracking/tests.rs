@@ -256,6 +256,15 @@ fn scale_in_can_be_disabled() {
     assert_eq!(fleet.minutes(15, &[(Metric::AverageCpu, 20.0), (Metric::RequestsPerTarget, 950.0)]), 9);
 }
 
+/// "The intention ... is to always prioritize availability": one that wants more keeps the others from scaling in, also where it
+/// may not scale in itself and the maximum lets it have no more.
+#[test]
+fn does_not_scale_in_while_another_policy_wants_more() {
+    let off = Tree::new().set("DisableScaleIn", true);
+    let mut fleet = Fleet::new(2, 10, 10).cpu(50.0).tracks(Metric::RequestsPerTarget, 1000.0, &off);
+    assert_eq!(fleet.minutes(30, &[(Metric::AverageCpu, 20.0), (Metric::RequestsPerTarget, 1500.0)]), 10);
+}
+
 /// "A target tracking scaling policy does not scale in your Auto Scaling group when the specified metric has insufficient data".
 #[test]
 fn does_nothing_without_data() {
