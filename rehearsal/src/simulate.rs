@@ -1,7 +1,7 @@
 //! The region's scaling and refresh on a simulated clock: a day of a thousand instances in seconds.
 //!
 //! ```text
-//! simulate/args.rs      the command line
+//! simulate/args.rs      the command line; settings.rs: what it comes to
 //!          traffic.rs   how much is asked, at any moment
 //!          fleet.rs     the group, its machines and its balancer, moved on step by step
 //!          outcome.rs   what came of it, for report.json
@@ -20,15 +20,17 @@ mod charts;
 mod fleet;
 pub mod outcome;
 mod page;
+mod settings;
 mod text;
 pub mod traffic;
 
 use std::path::Path;
 
 pub use args::Simulate;
-pub use fleet::{Rollout, STEP, Settings};
+pub use fleet::STEP;
 pub use outcome::Outcome;
 pub use page::page;
+pub use settings::{Rollout, Settings};
 pub use text::text;
 
 /// Runs a simulation to its end.

@@ -1,11 +1,13 @@
 //! The command line of `tideline-rehearsal simulate`.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 
-use super::fleet::{Rollout, Settings};
+use super::settings::{Rollout, Settings};
 use super::traffic::{self, LONGEST, MAX_RATE, Shape, Spike, Traffic};
 use crate::instances::Times;
 use crate::instances::modelled::Behaviour;
@@ -25,6 +27,9 @@ const TYPES: [(&str, u32, f64); 9] = [
 
 /// The most instances; a group of AWS has no limit of its own, an account has.
 const MOST: u32 = 10_000;
+
+/// Bytes of a file with a plan: a row for each second of ten days.
+const LONGEST_FILE: u64 = 16 << 20;
 
 /// Settings of a simulation.
 #[derive(Args, Debug)]
@@ -84,7 +89,7 @@ pub struct Simulate {
     #[arg(long, value_name = "TIME", default_value = "25s", value_parser = time)]
     healthy: Duration,
     /// How late the metrics of a minute are known
-    #[arg(long, value_name = "TIME", default_value = "1m", value_parser = time)]
+    #[arg(long, value_name = "TIME", default_value = "1m", value_parser = delay)]
     metric_delay: Duration,
     /// A least size from a moment on, in cron's fields, as '0 7 * * *=20'; may be repeated
     #[arg(long, value_name = "CRON=MIN", value_parser = schedule)]
@@ -160,9 +165,12 @@ impl Simulate {
             }
             phases if phases.contains('@') => traffic::phases(phases),
             file => {
-                let text = std::fs::read_to_string(file);
-                let text =
-                    text.map_err(|error| format!("--traffic {file}: neither day, nor phases, nor a file: {error}"))?;
+                let mut text = String::new();
+                let read = File::open(file).and_then(|opened| opened.take(LONGEST_FILE).read_to_string(&mut text));
+                read.map_err(|error| format!("--traffic {file}: neither day, nor phases, nor a file: {error}"))?;
+                if text.len() as u64 == LONGEST_FILE {
+                    return Err(format!("{file} is longer than 16 MiB"));
+                }
                 traffic::csv(&text).map_err(|fault| format!("{file}: {fault}"))
             }
         }
@@ -197,6 +205,12 @@ fn percent(text: &str) -> Result<f64, String> {
 fn time(text: &str) -> Result<Duration, String> {
     let time = humantime::parse_duration(text).map_err(|error| format!("{error}, as in 30m"))?;
     if time <= LONGEST { Ok(time) } else { Err(format!("at most {}", humantime::format_duration(LONGEST))) }
+}
+
+fn delay(text: &str) -> Result<Duration, String> {
+    let time = time(text)?;
+    // Alarms take later datapoints for missing.
+    if time <= Duration::from_secs(180) { Ok(time) } else { Err("at most 3m".to_owned()) }
 }
 
 fn kind(text: &str) -> Result<(u32, f64), String> {
@@ -257,6 +271,8 @@ mod tests {
             "--schedule 7:00",
             "--rollout soon",
             "--new-version bad",
+            "--metric-delay 4m",
+            "--traffic /dev/zero",
             "--peak 1e9 --spike 2 --spike-for 1h",
         ] {
             assert!(settings(&wrong.split(' ').collect::<Vec<_>>()).is_err(), "{wrong}");

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::fleet::Settings;
+use super::settings::Settings;
 use crate::scaling::{Decision, Metric, Status};
 
 /// Decisions are told one by one if there are no more than this, or if more than [`SOON`] seconds are between.

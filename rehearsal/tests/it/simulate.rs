@@ -104,6 +104,19 @@ fn a_spike_brings_instances_within_the_documented_delay() {
 }
 
 #[test]
+fn metrics_that_come_late_are_acted_on_late() {
+    for delay in [0, 60, 180] {
+        let settings = Settings { metric_delay: Duration::from_secs(delay), ..steady(1500.0, HOUR) };
+        let settings = Settings {
+            traffic: Traffic { shape: phases("calm:20m@500,busy:40m@1500").unwrap(), ..settings.traffic },
+            ..settings
+        };
+        let (at, change) = first_change(&run(&settings).unwrap());
+        assert_eq!((at, change), ((20.0 + 3.0) * 60.0 + delay as f64, [2, 3]), "{delay}");
+    }
+}
+
+#[test]
 fn scale_in_waits_and_goes_gradually() {
     let settings = Settings { max: 100, ..usual(phases("busy:1h@40000,calm:2h@4000").unwrap(), 3 * HOUR) };
     let outcome = run(&settings).unwrap();
