@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::simulate::Simulate;
 use crate::{Behaviour, Settings};
 
 /// Tideline's pretend region: the part of AWS that a fleet needs, on one machine.
@@ -24,6 +25,11 @@ pub enum Command {
     /// Prints the endpoint, for AWS_ENDPOINT_URL, when it listens. Ends on SIGTERM, SIGINT, or when its standard input is a
     /// pipe and that is closed.
     Region(Region),
+    /// Run scaling and rollouts on a simulated clock with modelled instances: a day of a thousand instances in seconds.
+    ///
+    /// Needs nothing but itself. Prints a summary, and writes report.html and report.json. Exit code 2: what was asked makes no
+    /// sense.
+    Simulate(Box<Simulate>),
 }
 
 /// Settings of a region.
@@ -74,13 +80,16 @@ fn speed(text: &str) -> Result<f64, String> {
 
 fn behaviour(text: &str) -> Result<(String, Behaviour), String> {
     let (version, word) = text.split_once('=').ok_or("as in 3=never-healthy")?;
-    let behaviour = match word {
-        "healthy" => Behaviour::Healthy,
-        "never-healthy" => Behaviour::NeverHealthy,
-        "errors" => Behaviour::Errors,
-        _ => return Err(format!("{word} is none of healthy, never-healthy, errors")),
-    };
-    Ok((version.to_owned(), behaviour))
+    Ok((version.to_owned(), behaviour_named(word)?))
+}
+
+pub(crate) fn behaviour_named(word: &str) -> Result<Behaviour, String> {
+    match word {
+        "healthy" => Ok(Behaviour::Healthy),
+        "never-healthy" => Ok(Behaviour::NeverHealthy),
+        "errors" => Ok(Behaviour::Errors),
+        _ => Err(format!("{word} is none of healthy, never-healthy, errors")),
+    }
 }
 
 #[cfg(test)]
@@ -90,8 +99,8 @@ mod tests {
     #[test]
     fn is_checked() {
         let parse = |line: &str| CommandLine::try_parse_from(line.split(' '));
-        let Command::Region(region) =
-            parse("it region --speed 60 --behave 3=errors --refresh-limit 10m").unwrap().command;
+        let command = parse("it region --speed 60 --behave 3=errors --refresh-limit 10m").unwrap().command;
+        let Command::Region(region) = command else { panic!("{command:?}") };
         assert_eq!(region.behave, [("3".to_owned(), Behaviour::Errors)]);
         assert_eq!(region.settings().refresh_limit, Duration::from_secs(600));
         for wrong in ["--speed -1", "--speed inf", "--behave 3", "--behave 3=ill", "--listen 80", "--refresh-limit x"] {

@@ -121,7 +121,7 @@ pub trait Instances: Send {
 }
 
 /// How long modelled machines take for what, in the region's time.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Times {
     /// From being asked for to running.
     pub boot: Duration,

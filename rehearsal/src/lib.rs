@@ -7,11 +7,13 @@
 //! protocol.rs   how AWS talks: tree.rs (parameters and answers), query.rs (forms in), xml.rs (XML out and in), cbor.rs
 //! scaling.rs    EC2 Auto Scaling, a model with one step(now) and no clock of its own
 //!   scaling/    api/ (its actions), group/ (what it is asked and has), capacity.rs (what it launches and terminates),
-//!               refresh/ (the rules of instance refresh), preferences.rs, configuration.rs, instance.rs, activity.rs
+//!               refresh/ (the rules of instance refresh), tracking.rs (those of target tracking), schedule.rs,
+//!               preferences.rs, configuration.rs, instance.rs, activity.rs
 //! alarms.rs     the states of CloudWatch alarms, where nobody behind keeps them
 //! targets.rs    what DescribeTargetHealth says about our instances
 //! instances.rs  what really exists, behind a trait: modelled.rs (a table), upstream.rs (EC2 and ELB of whoever is behind)
 //! clock.rs      time, as fast as one likes
+//! simulate.rs   the same scaling and refresh on a simulated clock, for fleets that no machine can boot
 //! args.rs       the command line of `tideline-rehearsal`
 //! ```
 //!
@@ -41,6 +43,7 @@ pub mod instances;
 pub mod protocol;
 mod region;
 pub mod scaling;
+pub mod simulate;
 mod targets;
 
 pub use alarms::AlarmState;

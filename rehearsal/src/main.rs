@@ -1,28 +1,49 @@
 //! `tideline-rehearsal`: the command line, signals, and the exit code.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
 use std::process::ExitCode;
+use std::time::Instant;
 
 use clap::Parser;
-use tideline_rehearsal::Region;
 use tideline_rehearsal::args::{self, Command, CommandLine};
+use tideline_rehearsal::{Region, simulate};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
 #[tokio::main]
 #[expect(clippy::print_stderr, reason = "it is what the program says to its user")]
 async fn main() -> ExitCode {
-    let Command::Region(settings) = CommandLine::parse().command;
-    match region(&settings).await {
+    let done = match CommandLine::parse().command {
+        Command::Region(settings) => region(&settings).await,
+        Command::Simulate(wanted) => match wanted.settings() {
+            Ok(settings) => simulate(&settings, &wanted.out),
+            Err(fault) => {
+                eprintln!("tideline-rehearsal: {fault}");
+                return ExitCode::from(2);
+            }
+        },
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("tideline-rehearsal: {error}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn simulate(settings: &simulate::Settings, out: &Path) -> Result<(), String> {
+    let began = Instant::now();
+    let outcome = simulate::run(settings).map_err(|failure| failure.message)?;
+    simulate::write(&outcome, out).map_err(|error| format!("{}: {error}", out.display()))?;
+    let (text, took, page) = (simulate::text(&outcome), began.elapsed(), out.join("report.html"));
+    let told = writeln!(std::io::stdout(), "{text}\nSimulated in {:.1} s: {}", took.as_secs_f64(), page.display());
+    // Whoever closed the pipe has read enough.
+    told.or_else(|error| if error.kind() == ErrorKind::BrokenPipe { Ok(()) } else { Err(error.to_string()) })
 }
 
 async fn region(wanted: &args::Region) -> Result<(), String> {

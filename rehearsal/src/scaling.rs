@@ -1,7 +1,7 @@
 //! EC2 Auto Scaling: a model with one `step(now)` and no clock of its own.
 //!
 //! It follows the user guide and the API reference of EC2 Auto Scaling; where those say nothing, each rule says what was
-//! assumed. Not modelled: launch configurations, lifecycle hooks, weighted capacity, the instances of a warm pool; they are refused by
+//! assumed. Not modelled: policies other than target tracking, launch configurations, lifecycle hooks, weighted capacity, the instances of a warm pool; they are refused by
 //! name, or kept and given back.
 
 mod activity;
@@ -13,6 +13,8 @@ mod group;
 mod instance;
 mod preferences;
 mod refresh;
+mod schedule;
+mod tracking;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -26,6 +28,7 @@ pub use draft::Draft;
 pub use group::Group;
 pub use instance::{Instance, Lifecycle};
 pub use refresh::Status;
+pub use tracking::{Decision, Metric};
 
 /// Where the API's own words are from.
 pub(crate) const NAMESPACE: &str = "http://autoscaling.amazonaws.com/doc/2011-01-01/";
@@ -88,6 +91,13 @@ impl Scaling {
         api::call(self, call, world)
     }
 
+    /// Takes a datapoint of a group's metric for the minute that `at` is in, for the policies that track it. Whose CPU to take
+    /// the mean of, [`Group::measured`] says. Instances and time are as of the last step.
+    pub fn publish(&mut self, group: &str, metric: Metric, value: f64, at: SystemTime) -> Result<(), Failure> {
+        self.group_mut(group)?.publish(metric, value, at);
+        Ok(())
+    }
+
     /// Makes a group whose instances have been in service for a day.
     pub(crate) fn create(&mut self, draft: &Draft, world: &mut World<'_>) -> Result<(), Failure> {
         self.call(&draft.call(), world)?;
@@ -119,6 +129,11 @@ impl Scaling {
 
 fn no_group(name: &str) -> Failure {
     Failure::validation(format!("AutoScalingGroup name not found - AutoScalingGroup '{name}' not found"))
+}
+
+/// Whether a text is a recurrence of scheduled actions.
+pub(crate) fn check_recurrence(text: &str) -> Result<(), Failure> {
+    schedule::Recurrence::read(text).map(drop)
 }
 
 /// How long after `from` it is at `now`; nothing if it is not yet.

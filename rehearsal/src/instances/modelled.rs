@@ -33,6 +33,7 @@ pub struct Modelled {
     times: Times,
     behaviours: BTreeMap<String, Behaviour>,
     machines: HashMap<Ticket, Machine>,
+    forgot: Option<SystemTime>,
 }
 
 #[derive(Debug)]
@@ -93,7 +94,11 @@ impl Modelled {
         self.behaviours.get(&machine.version).unwrap_or(&Behaviour::Healthy)
     }
 
+    /// Once for all that are launched at the same time.
     fn forget(&mut self, now: SystemTime) {
+        if self.forgot.replace(now) == Some(now) {
+            return;
+        }
         let kept = self.times.drain + self.times.shut_down + REMEMBERED;
         self.machines.retain(|_, machine| machine.ending.is_none_or(|(at, _)| since(at, now) < kept));
     }
@@ -106,8 +111,8 @@ fn since(at: SystemTime, now: SystemTime) -> Duration {
 impl Instances for Modelled {
     fn launch(&mut self, launch: &Launch, now: SystemTime) {
         let identity = Identity {
-            // As EC2's: seventeen hexadecimal digits.
-            id: format!("i-{:017x}", uuid::Uuid::new_v4().as_u128() >> 60),
+            // Seventeen hexadecimal digits as EC2's, and the same in every run: an odd factor keeps different tickets different.
+            id: format!("i-0{:016x}", launch.ticket.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
             instance_type: launch.instance_type.clone().unwrap_or_else(|| "t3.small".to_owned()),
             image: None,
         };

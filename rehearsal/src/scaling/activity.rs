@@ -54,7 +54,9 @@ impl Activities {
     }
 
     fn find(&mut self, number: u64) -> Option<&mut Activity> {
-        self.kept.iter_mut().rev().find(|activity| activity.number == number)
+        // They are numbered one after the other.
+        let first = self.kept.front()?.number;
+        self.kept.get_mut(usize::try_from(number.checked_sub(first)?).ok()?)
     }
 
     /// Says what it is about, once that is known.

@@ -3,6 +3,7 @@
 //! From "Instance maintenance policies", "Health checks for instances in an Auto Scaling group", "Control which Auto Scaling
 //! instances terminate" (user guide).
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use super::activity::moment;
@@ -230,7 +231,11 @@ impl Group {
     /// The default termination policy: in the zone with the most instances, the one whose configuration is out of date, then the
     /// oldest. Of AWS's further distinctions (allocation strategies, the billing hour) none applies here.
     fn one_too_many(&self) -> Option<Ticket> {
-        let in_zone = |zone: &str| self.instances.iter().filter(|it| it.counts() && it.zone == zone).count();
+        let mut zones: BTreeMap<&str, usize> = BTreeMap::new();
+        for instance in self.instances.iter().filter(|it| it.counts()) {
+            *zones.entry(&instance.zone).or_default() += 1;
+        }
+        let in_zone = |zone: &str| zones.get(zone).copied().unwrap_or_default();
         self.instances
             .iter()
             .filter(|it| it.counts() && (!it.protected || self.deleting))

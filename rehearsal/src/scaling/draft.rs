@@ -22,6 +22,9 @@ pub struct Draft {
 }
 
 impl Draft {
+    /// The launch template that it has unless told otherwise.
+    pub(crate) const TEMPLATE: &str = "lt-0123456789abcdef0";
+
     pub(crate) fn new(name: &str, place: &Place) -> Self {
         let Place { region, account } = place;
         Self {
@@ -29,7 +32,7 @@ impl Draft {
             min: 2,
             max: 5,
             desired: 2,
-            template_id: "lt-0123456789abcdef0".to_owned(),
+            template_id: Self::TEMPLATE.to_owned(),
             version: "1".to_owned(),
             instance_types: Vec::new(),
             target_groups: vec![format!(

@@ -9,7 +9,8 @@ use std::time::{Duration, SystemTime};
 use super::activity::{self, Activities};
 use super::configuration::Configuration;
 use super::instance::Instance;
-use super::refresh::Refresh;
+use super::refresh::{Refresh, Status};
+use super::tracking::Tracking;
 use super::{Place, Rules, World};
 use crate::instances::Ticket;
 use crate::protocol::{Failure, Tree};
@@ -71,6 +72,9 @@ pub struct Group {
     pub(crate) reason: Option<String>,
     /// EC2 refused; not before then is it asked again, and how often it has.
     pub(crate) refusals: (Option<SystemTime>, u32),
+    pub(crate) tracking: Tracking,
+    /// Up to when scheduled actions were looked for.
+    pub(crate) scheduled: Option<SystemTime>,
     pub(crate) deleting: bool,
 }
 
@@ -116,6 +120,8 @@ impl Group {
             refreshes: Vec::new(),
             reason: None,
             refusals: (None, 0),
+            tracking: Tracking::default(),
+            scheduled: None,
             deleting: false,
         };
         for source in parameters.members("TrafficSources") {
@@ -227,7 +233,7 @@ impl Group {
         Ok(())
     }
 
-    fn seconds(&self, name: &str) -> Option<Duration> {
+    pub(crate) fn seconds(&self, name: &str) -> Option<Duration> {
         self.settings.number::<u64>(name).ok().flatten().map(Duration::from_secs)
     }
 
@@ -277,6 +283,16 @@ impl Group {
         &self.instances
     }
 
+    /// How many instances it is to have.
+    pub fn desired(&self) -> u32 {
+        self.desired
+    }
+
+    /// The newest instance refresh: where it is, and what it says about that.
+    pub fn refresh(&self) -> Option<(Status, Option<&str>)> {
+        self.refreshes.last().map(|refresh| (refresh.status, refresh.reason()))
+    }
+
     /// The alarms that a refresh watches now.
     pub fn watched_alarms(&self) -> &[String] {
         self.refreshes.last().filter(|refresh| refresh.is_active()).map_or(&[], |refresh| &refresh.preferences.alarms)
@@ -285,6 +301,8 @@ impl Group {
     pub(crate) fn step(&mut self, world: &mut World<'_>, rules: Rules, next: &mut Ticket) {
         self.observe(world);
         self.check_health(world.now);
+        self.run_schedules(world.now);
+        self.track(world.now);
         self.step_refresh(world, rules, *next);
         self.replace_and_scale(world, rules, next);
     }

@@ -43,6 +43,11 @@ pub enum Status {
 }
 
 impl Status {
+    /// Whether it stays as it is.
+    pub fn is_final(self) -> bool {
+        !matches!(self, Self::Pending | Self::InProgress | Self::Baking | Self::Cancelling | Self::RollbackInProgress)
+    }
+
     /// The API's name of it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -101,10 +106,7 @@ struct Rollback {
 impl Refresh {
     /// Going on, in either direction.
     pub(crate) fn is_active(&self) -> bool {
-        matches!(
-            self.status,
-            Status::Pending | Status::InProgress | Status::Baking | Status::Cancelling | Status::RollbackInProgress
-        )
+        !self.status.is_final()
     }
 
     /// The configuration that it brings, while it does.
@@ -136,6 +138,10 @@ impl Refresh {
 
     pub(crate) fn is_new(&self, instance: &Instance) -> bool {
         instance.ticket >= self.first_new
+    }
+
+    pub(crate) fn reason(&self) -> Option<&str> {
+        self.reason.as_deref()
     }
 
     fn finish(&mut self, status: Status, reason: Option<String>, now: SystemTime) {

@@ -7,5 +7,6 @@ mod faults;
 mod group;
 mod process;
 mod refresh;
+mod simulate;
 mod support;
 mod upstream;

@@ -1,10 +1,12 @@
-//! Scaling policies and scheduled actions: kept as they were sent, and given back. What they ask for is not done here.
+//! Scaling policies and scheduled actions: kept as they were sent, and given back. What they ask for is done in `tracking.rs` and
+//! `schedule.rs`.
 
 use std::time::SystemTime;
 
 use super::{Answer, group, page};
 use crate::protocol::{Failure, Tree};
 use crate::scaling::Scaling;
+use crate::scaling::schedule::Recurrence;
 
 /// More than AWS allows to a group.
 const KEPT: usize = 200;
@@ -100,9 +102,10 @@ pub(super) fn put_schedule(scaling: &mut Scaling, parameters: &Tree, now: System
         group.name
     );
     let mut schedule = parameters.clone().set("ScheduledActionARN", arn);
-    if schedule.text("StartTime").is_none() {
-        // AWS says when a recurring action comes next. Nothing here needs more than that it is in the future.
-        let next = humantime::format_rfc3339_seconds(now + std::time::Duration::from_secs(24 * 3600)).to_string();
+    let recurrence = schedule.text("Recurrence").map(Recurrence::read).transpose()?;
+    if let (None, Some(recurrence)) = (schedule.text("StartTime"), recurrence) {
+        // AWS says when a recurring action comes next.
+        let next = humantime::format_rfc3339_seconds(recurrence.next(now)).to_string();
         schedule = schedule.set("StartTime", next);
     }
     group.schedules.insert(name, schedule);
