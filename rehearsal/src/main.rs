@@ -7,16 +7,21 @@ use std::os::unix::fs::FileTypeExt;
 use std::process::ExitCode;
 
 use clap::Parser;
-use tideline_rehearsal::Region;
 use tideline_rehearsal::args::{self, Command, CommandLine};
+use tideline_rehearsal::site::Site;
+use tideline_rehearsal::{Region, Settings};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
 #[tokio::main]
 #[expect(clippy::print_stderr, reason = "it is what the program says to its user")]
 async fn main() -> ExitCode {
-    let Command::Region(settings) = CommandLine::parse().command;
-    match region(&settings).await {
+    let done = match CommandLine::parse().command {
+        Command::Region(wanted) => region(wanted.settings(), &wanted).await,
+        Command::Up(wanted) => region(wanted.settings(), &wanted.region).await,
+        Command::Down { folder } => Site::down(&folder).await.map_err(|error| error.to_string()),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("tideline-rehearsal: {error}");
@@ -25,11 +30,11 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn region(wanted: &args::Region) -> Result<(), String> {
+async fn region(settings: Settings, wanted: &args::Region) -> Result<(), String> {
     let no_signals = |error| format!("no signals: {error}");
     let mut terminate = signal(SignalKind::terminate()).map_err(no_signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signals)?;
-    let region = Region::start(wanted.settings()).await.map_err(|error| error.to_string())?;
+    let region = Region::start(settings).await.map_err(|error| error.to_string())?;
     for (version, behaviour) in &wanted.behave {
         region.behave(version, behaviour.clone());
     }
@@ -40,8 +45,7 @@ async fn region(wanted: &args::Region) -> Result<(), String> {
         _ = interrupt.recv() => {}
         () = closed() => {}
     }
-    region.stop().await;
-    Ok(())
+    region.stop().await.map_err(|error| error.to_string())
 }
 
 /// Returns when standard input is a pipe and its other end is closed: whoever started it is gone. Of anything else, as the
