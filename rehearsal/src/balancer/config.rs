@@ -61,6 +61,8 @@ defaults
   option dontlognull
   option dontlog-normal
   option forwardfor
+  # In a reload, an idle connection is closed with its next answer: closing it at once would lose a request under way in it.
+  option idle-close-on-response
   timeout connect 10s
   timeout client {idle}s
   timeout server {idle}s

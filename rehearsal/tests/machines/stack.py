@@ -55,12 +55,8 @@ class Stack:
             LoadBalancerArn=balancer["LoadBalancerArn"], Protocol="HTTP", Port=80,
             DefaultActions=[{"Type": "forward", "TargetGroupArn": self.group}],
         )["Listeners"][0]["ListenerArn"]  # fmt: skip
-        response = {"StatusCode": "404", "ContentType": "text/plain", "MessageBody": "Not found"}
-        self.elb.create_rule(
-            ListenerArn=listener, Priority=1,
-            Conditions=[{"Field": "path-pattern", "PathPatternConfig": {"Values": ["/metrics", "/metrics/*"]}}],
-            Actions=[{"Type": "fixed-response", "FixedResponseConfig": response}],
-        )  # fmt: skip
+        self.listener = listener
+        self.respond(1, ["/metrics", "/metrics/*"], "404", "Not found")
         template = None
         for version in (1, 2):
             data = {
@@ -83,6 +79,18 @@ class Stack:
             LaunchTemplate={"LaunchTemplateId": template, "Version": "1"},
             InstanceMaintenancePolicy={"MinHealthyPercentage": 100, "MaxHealthyPercentage": 150},
         )  # fmt: skip
+
+    def respond(self, priority, paths, status, body):
+        response = {"StatusCode": status, "ContentType": "text/plain", "MessageBody": body}
+        self.elb.create_rule(
+            ListenerArn=self.listener, Priority=priority,
+            Conditions=[{"Field": "path-pattern", "PathPatternConfig": {"Values": paths}}],
+            Actions=[{"Type": "fixed-response", "FixedResponseConfig": response}],
+        )  # fmt: skip
+
+    def close(self, path):
+        """Has the load balancer answer for a path."""
+        self.respond(2, [path], "410", "Closed")
 
     def instances(self):
         """Instances of the group by id."""

@@ -234,6 +234,14 @@ class Up(unittest.TestCase):
         json_type = {"content-type": "application/json"}
         self.assertEqual(ask("/data", "POST", b'{"id":"first","level_m":4.270}', json_type)[0], 201)
         self.assertEqual(ask("/data/first")[2], b'{"id":"first","level_m":4.27}')
+        # What is changed later takes a reload, which nobody notices.
+        with Load() as load:
+            time.sleep(0.5)
+            self.stack.close("/closed")
+            wait("the new rule holds", lambda: ask("/closed")[2] == b"Closed", 20)
+            time.sleep(2)
+        self.assertEqual(load.failures, [])
+        self.assertEqual(len(load.answers), 2)
 
     def test_5_a_machine_gets_its_allowance_and_no_more(self):
         name = next(iter(self.stack.instances()))
