@@ -9,7 +9,7 @@ PROFILE ?= scale-out
 # Of the whole workspace with all that is tested, so that nothing is built twice with other features.
 CARGO_TEST := cargo test --locked --workspace --features tideline-loadtest/aws
 
-.PHONY: help run test load-test check conformance chaos soak fuzz sbom image image-check terraform-check terraform-moto region-check deploy-check \
+.PHONY: help run test load-test check conformance chaos soak fuzz sbom image image-check machines-check terraform-check terraform-moto region-check deploy-check \
   simulate preflight build-app deploy plan rollback status logs cost destroy
 
 help: ## print this list
@@ -91,6 +91,9 @@ image: ## bake the image on AWS; ARCH=arm64 for arm64; its id is the last line
 image-check: ## bake and boot the image with no AWS account, some four minutes; needs root, and says what else
 	packer/tests/run || { code=$$?; [[ $$code == 77 && -z "$${CI:-}" ]]; }
 
+machines-check: ## boot the pretend region's machines behind its balancer, replace them under load; needs root, and says what else
+	rehearsal/tests/machines/run || { code=$$?; [[ $$code == 77 && -z "$${CI:-}" ]]; }
+
 terraform-check: ## format, validity, tests and checkov of the infrastructure; needs terraform, no account
 	terraform/tests/run
 	terraform/tests/checkov/run
@@ -98,7 +101,7 @@ terraform-check: ## format, validity, tests and checkov of the infrastructure; n
 terraform-moto: ## apply and destroy the infrastructure against moto, five to eight minutes; needs terraform
 	terraform/tests/moto/run
 
-region-check: ## rollouts by Auto Scaling's API before moto, with Terraform's provider, some three minutes; needs terraform
+region-check: ## rollouts through the pretend region before moto, by Terraform's provider, some three minutes; needs terraform
 	rehearsal/tests/moto/run
 
 deploy-check: ## build-app, deploy, rollback and destroy as a whole against moto, some nine minutes; needs terraform

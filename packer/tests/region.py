@@ -23,6 +23,7 @@ from pathlib import Path
 from threading import Thread
 
 HERE = Path(__file__).resolve().parent
+MACHINE = HERE.parent.parent / "rehearsal" / "scripts" / "machine"
 DEBIAN = "136693071363"
 SOURCE_AMI = "ami-debian13"
 # Machines are addressed from here; the network's own address is at its other end.
@@ -38,7 +39,7 @@ def arguments():
 
 def machine(*words):
     """Runs `machine`; what it complains of becomes the caller's error."""
-    done = subprocess.run([HERE / "machine", *words], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    done = subprocess.run([MACHINE, *words], capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if done.returncode:
         raise RuntimeError(f"machine {words[0]}: {done.stderr.strip()}")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parent.parent
+MACHINE = PROJECT / "rehearsal" / "scripts" / "machine"
 TARGET = PROJECT / "target" / "image"
 MANIFEST = TARGET / "manifest.json"
 # `run` sets these: the region's endpoint, and the network that machines are in, of which this process is.
@@ -83,7 +84,7 @@ class Machine:
             self.prepare(self.state / "upper")
         self.powered_on = time.monotonic()
         command(
-            HERE / "machine", "boot", self.name, "--root", self.root, "--namespace", NAMESPACE,
+            MACHINE, "boot", self.name, "--root", self.root, "--namespace", NAMESPACE,
             "--address", f"{self.address}/16", "--gateway", BRIDGE, "--user-data", file,
         )  # fmt: skip
         file.unlink()
@@ -93,10 +94,10 @@ class Machine:
         return self.boot()
 
     def __exit__(self, *_):
-        command(HERE / "machine", "remove", self.name)
+        command(MACHINE, "remove", self.name)
 
     def run(self, *words, **more):
-        return command(HERE / "machine", "exec", self.name, *words, **more)
+        return command(MACHINE, "exec", self.name, *words, **more)
 
     def off(self):
         """Whether it is powered off."""
@@ -104,7 +105,7 @@ class Machine:
         return not Path(f"/proc/{pid.read_text().strip()}").exists()
 
     def power_off(self):
-        command(HERE / "machine", "power-off", self.name)
+        command(MACHINE, "power-off", self.name)
 
     def property(self, name, unit="tideline.service"):
         return self.run("systemctl", "show", "--value", "--property", name, unit).strip()

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 import boto3
-from support import BINARY, HERE, baked, bake, command, report, root_of
+from support import BINARY, HERE, MACHINE, baked, bake, command, report, root_of
 
 COMMIT = command("git", "rev-parse", "HEAD", cwd=HERE).strip()
 # Written while the machine runs, and telling when.
@@ -66,7 +66,7 @@ class Bake(unittest.TestCase):
         self.assertEqual(self.ec2.describe_key_pairs()["KeyPairs"], [])
         groups = {group["GroupName"] for group in self.ec2.describe_security_groups()["SecurityGroups"]}
         self.assertEqual(groups, {"default"})
-        self.assertEqual(command(HERE / "machine", "list"), "")
+        self.assertEqual(command(MACHINE, "list"), "")
         # Of this checkout: another one may have machines of its own.
         machines = os.environ["TIDELINE_MACHINES"]
         self.assertNotIn(machines, Path("/proc/mounts").read_text())

@@ -1,11 +1,14 @@
 //! The command line.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::machines::Allowance;
 use crate::simulate::Simulate;
+use crate::site;
 use crate::{Behaviour, Settings};
 
 /// Tideline's pretend region: the part of AWS that a fleet needs, on one machine.
@@ -25,11 +28,60 @@ pub enum Command {
     /// Prints the endpoint, for AWS_ENDPOINT_URL, when it listens. Ends on SIGTERM, SIGINT, or when its standard input is a
     /// pipe and that is closed.
     Region(Region),
+    /// The same with machines that boot: a network of their own, a metadata service, a load balancer. Needs root.
+    ///
+    /// Prints the endpoint, for AWS_ENDPOINT_URL, when it listens; and removes everything when it ends.
+    Up(Up),
+    /// Remove what a run that crashed left: its machines, mounts, control groups, processes and network, and nothing else.
+    Down {
+        /// The run's folder
+        #[arg(long, value_name = "FOLDER", default_value = FOLDER)]
+        folder: PathBuf,
+    },
     /// Run scaling and rollouts on a simulated clock with modelled instances: a day of a thousand instances in seconds.
     ///
     /// Needs nothing but itself. Prints a summary, and writes report.html and report.json. Exit code 2: what was asked makes no
     /// sense.
     Simulate(Box<Simulate>),
+}
+
+/// Where a run's files are.
+const FOLDER: &str = "target/rehearsal";
+
+/// Settings of a region with machines that boot.
+#[derive(Args, Debug)]
+pub struct Up {
+    /// Settings of the region.
+    #[command(flatten)]
+    pub region: Region,
+    /// Where the run's files are kept: consoles of machines, the balancer's configuration and log
+    #[arg(long, value_name = "FOLDER", default_value = FOLDER)]
+    folder: PathBuf,
+    /// Root file systems of images, in folders named by the images' ids
+    #[arg(long, value_name = "FOLDER", default_value = "target/image/images")]
+    images: PathBuf,
+    /// The loopback address that the load balancer listens on, at the ports of its listeners
+    #[arg(long, value_name = "ADDRESS", default_value = "127.53.0.1")]
+    balancer: IpAddr,
+    /// CPUs that each machine may use; 0.5 is half the time of one
+    #[arg(long, value_name = "NUMBER", default_value_t = 1.0, value_parser = cpus)]
+    cpus: f64,
+    /// Memory that each machine may use, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(256..=65_536))]
+    memory: u32,
+}
+
+impl Up {
+    /// The settings that it asks for.
+    pub fn settings(&self) -> Settings {
+        let site = site::Settings {
+            folder: self.folder.clone(),
+            images: self.images.clone(),
+            balancer: self.balancer,
+            allowance: Allowance { cpus: self.cpus, memory: self.memory },
+        };
+        Settings { site: Some(site), ..self.region.settings() }
+    }
 }
 
 /// Settings of a region.
@@ -78,6 +130,11 @@ fn speed(text: &str) -> Result<f64, String> {
     if speed.is_finite() && (0.0..=100_000.0).contains(&speed) { Ok(speed) } else { Err("from 0 to 100000".to_owned()) }
 }
 
+fn cpus(text: &str) -> Result<f64, String> {
+    let cpus: f64 = text.parse().map_err(|error| format!("{error}"))?;
+    if (0.05..=1024.0).contains(&cpus) { Ok(cpus) } else { Err("from 0.05 to 1024".to_owned()) }
+}
+
 fn behaviour(text: &str) -> Result<(String, Behaviour), String> {
     let (version, word) = text.split_once('=').ok_or("as in 3=never-healthy")?;
     Ok((version.to_owned(), behaviour_named(word)?))
@@ -105,6 +162,15 @@ mod tests {
         assert_eq!(region.settings().refresh_limit, Duration::from_secs(600));
         for wrong in ["--speed -1", "--speed inf", "--behave 3", "--behave 3=ill", "--listen 80", "--refresh-limit x"] {
             assert!(parse(&format!("it region {wrong}")).is_err(), "{wrong}");
+        }
+        let Command::Up(up) = parse("it up --upstream http://127.0.0.1:5000 --cpus 0.5").unwrap().command else {
+            panic!("not up");
+        };
+        let site = up.settings().site.unwrap();
+        assert_eq!((site.allowance.cpus, site.allowance.memory), (0.5, 1024));
+        assert_eq!(site.balancer, IpAddr::from([127, 53, 0, 1]));
+        for wrong in ["--cpus 0", "--cpus NaN", "--memory 1", "--balancer localhost"] {
+            assert!(parse(&format!("it up {wrong}")).is_err(), "{wrong}");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What really exists: machines that take time to boot, answer health checks or do not, drain and go.
 
+pub mod booted;
 pub mod modelled;
 pub mod upstream;
 

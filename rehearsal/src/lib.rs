@@ -11,7 +11,13 @@
 //!               preferences.rs, configuration.rs, instance.rs, activity.rs
 //! alarms.rs     the states of CloudWatch alarms, where nobody behind keeps them
 //! targets.rs    what DescribeTargetHealth says about our instances
-//! instances.rs  what really exists, behind a trait: modelled.rs (a table), upstream.rs (EC2 and ELB of whoever is behind)
+//! instances.rs  what really exists, behind a trait: modelled.rs (a table), upstream.rs (EC2 and ELB of whoever is behind),
+//!               booted.rs (machines that boot)
+//! site.rs       what a run with machines that boot really has, and how it is removed, also after a crash
+//!   network.rs  a network namespace; machines.rs: systemd-nspawn over an overlay; both by scripts/, see script.rs
+//!   metadata.rs the metadata service on 169.254.169.254, as IMDSv2
+//!   balancer.rs HAProxy, driven from what Terraform made
+//! dynamodb.rs   items, in dynoxide
 //! clock.rs      time, as fast as one likes
 //! simulate.rs   the same scaling and refresh on a simulated clock, for fleets that no machine can boot
 //! args.rs       the command line of `tideline-rehearsal`
@@ -37,13 +43,21 @@
 
 mod alarms;
 pub mod args;
+pub mod balancer;
 mod clock;
+mod complain;
+pub mod dynamodb;
 mod gateway;
 pub mod instances;
+pub mod machines;
+pub mod metadata;
+pub mod network;
 pub mod protocol;
 mod region;
 pub mod scaling;
+mod script;
 pub mod simulate;
+pub mod site;
 mod targets;
 
 pub use alarms::AlarmState;
@@ -51,3 +65,4 @@ pub use clock::Clock;
 pub use gateway::faults::Fault;
 pub use instances::modelled::Behaviour;
 pub use region::{GroupBuilder, InstanceView, Region, Settings, StartError};
+pub use script::ScriptError;

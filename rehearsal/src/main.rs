@@ -10,7 +10,8 @@ use std::time::Instant;
 
 use clap::Parser;
 use tideline_rehearsal::args::{self, Command, CommandLine};
-use tideline_rehearsal::{Region, simulate};
+use tideline_rehearsal::site::Site;
+use tideline_rehearsal::{Region, Settings, simulate};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -18,7 +19,9 @@ use tokio::sync::oneshot;
 #[expect(clippy::print_stderr, reason = "it is what the program says to its user")]
 async fn main() -> ExitCode {
     let done = match CommandLine::parse().command {
-        Command::Region(settings) => region(&settings).await,
+        Command::Region(wanted) => region(wanted.settings(), &wanted).await,
+        Command::Up(wanted) => region(wanted.settings(), &wanted.region).await,
+        Command::Down { folder } => Site::down(&folder).await.map_err(|error| error.to_string()),
         Command::Simulate(wanted) => match wanted.settings() {
             Ok(settings) => simulate(&settings, &wanted.out),
             Err(fault) => {
@@ -46,11 +49,11 @@ fn simulate(settings: &simulate::Settings, out: &Path) -> Result<(), String> {
     told.or_else(|error| if error.kind() == ErrorKind::BrokenPipe { Ok(()) } else { Err(error.to_string()) })
 }
 
-async fn region(wanted: &args::Region) -> Result<(), String> {
+async fn region(settings: Settings, wanted: &args::Region) -> Result<(), String> {
     let no_signals = |error| format!("no signals: {error}");
     let mut terminate = signal(SignalKind::terminate()).map_err(no_signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signals)?;
-    let region = Region::start(wanted.settings()).await.map_err(|error| error.to_string())?;
+    let region = Region::start(settings).await.map_err(|error| error.to_string())?;
     for (version, behaviour) in &wanted.behave {
         region.behave(version, behaviour.clone());
     }
@@ -61,8 +64,7 @@ async fn region(wanted: &args::Region) -> Result<(), String> {
         _ = interrupt.recv() => {}
         () = closed() => {}
     }
-    region.stop().await;
-    Ok(())
+    region.stop().await.map_err(|error| error.to_string())
 }
 
 /// Returns when standard input is a pipe and its other end is closed: whoever started it is gone. Of anything else, as the

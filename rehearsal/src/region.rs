@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 
 pub(crate) use self::state::{Shared, State};
 use crate::alarms::AlarmState;
+use crate::dynamodb::DynamoDb;
 use crate::gateway;
 use crate::gateway::client::Upstream;
 use crate::gateway::faults::Fault;
@@ -18,6 +19,7 @@ use crate::instances::modelled::Behaviour;
 use crate::instances::{Target, Times};
 use crate::protocol::Failure;
 use crate::scaling::Draft;
+use crate::site::{self, Site, SiteError};
 
 /// What a region is like.
 #[derive(Clone, Debug)]
@@ -38,6 +40,8 @@ pub struct Settings {
     pub errors_alarm: String,
     /// A refresh that replaces nothing for so long fails. An hour on AWS.
     pub refresh_limit: Duration,
+    /// Machines that boot, and what they need; it wants an upstream. Without one they are modelled.
+    pub site: Option<site::Settings>,
 }
 
 impl Default for Settings {
@@ -51,6 +55,7 @@ impl Default for Settings {
             times: Times::default(),
             errors_alarm: "tideline-5xx".to_owned(),
             refresh_limit: Duration::from_secs(3600),
+            site: None,
         }
     }
 }
@@ -64,6 +69,15 @@ pub enum StartError {
     /// It must not be reached from outside: it believes every signature.
     #[error("{0} is not on loopback, and the region lets everybody in: listen on 127.0.0.1")]
     NotLoopback(SocketAddr),
+    /// Machines that boot are launched by somebody.
+    #[error("machines need an EC2 behind the region: name moto's server as its upstream")]
+    NobodyBehind,
+    /// The embedded DynamoDB does not open.
+    #[error("the embedded DynamoDB does not start: {0}")]
+    DynamoDb(String),
+    /// The network and what is in it cannot be.
+    #[error(transparent)]
+    Site(#[from] SiteError),
     /// The upstream is no URL of the form `http://HOST:PORT`.
     #[error("upstream {0}: {1}")]
     Upstream(String, String),
@@ -78,6 +92,7 @@ pub struct Region {
     endpoint: String,
     shared: Arc<Shared>,
     tasks: Vec<JoinHandle<()>>,
+    site: Option<Site>,
 }
 
 /// An instance as a test sees it.
@@ -111,15 +126,27 @@ impl Region {
         let upstream = upstream.transpose()?.map(Arc::new);
         let listener = TcpListener::bind(listen).await.map_err(|error| StartError::Listen(listen, error))?;
         let address = listener.local_addr().map_err(|error| StartError::Listen(listen, error))?;
-        let shared = Arc::new(Shared::new(settings, upstream));
-        let mut tasks = vec![
+        let mut tasks = Vec::new();
+        let (mut site, mut api, mut booted) = (None, None, None);
+        if let Some(wanted) = &settings.site {
+            let behind = upstream.clone().ok_or(StartError::NobodyBehind)?;
+            let dynamodb = DynamoDb::new().map_err(StartError::DynamoDb)?;
+            let (made, listener, metadata) = Site::start(wanted).await?;
+            tasks.extend([metadata, tokio::spawn(made.balancer.clone().run(behind))]);
+            booted = Some((made.clone(), dynamodb));
+            (site, api) = (Some(made), Some(listener));
+        }
+        let shared = Arc::new(Shared::new(settings, upstream, booted));
+        // Machines reach it at an address of theirs.
+        tasks.extend(api.map(|api| tokio::spawn(gateway::serve(api, Arc::clone(&shared)))));
+        tasks.extend([
             tokio::spawn(gateway::serve(listener, Arc::clone(&shared))),
             tokio::spawn(keep_stepping(Arc::clone(&shared))),
-        ];
+        ]);
         if let Some(upstream) = shared.upstream.clone() {
             tasks.push(tokio::spawn(state::keep_alarms(Arc::clone(&shared), upstream)));
         }
-        Ok(Self { endpoint: format!("http://{address}"), shared, tasks })
+        Ok(Self { endpoint: format!("http://{address}"), shared, tasks, site })
     }
 
     /// `http://127.0.0.1:PORT`, for `AWS_ENDPOINT_URL`.
@@ -148,9 +175,13 @@ impl Region {
         GroupBuilder { region: self, draft: self.shared.draft(name) }
     }
 
-    /// Says how the machines of a version of the launch template behave from now on.
+    /// Says how the machines of a version of the launch template behave from now on. Those that boot behave as they do.
     pub fn behave(&self, template_version: &str, behaviour: Behaviour) {
-        self.shared.with(|state, _| state.machines.modelled_mut().behave(template_version, behaviour));
+        self.shared.with(|state, _| {
+            if let Some(modelled) = state.machines.modelled_mut() {
+                modelled.behave(template_version, behaviour);
+            }
+        });
     }
 
     /// Sets the state of an alarm. Alarms that nobody has set do not exist, as far as DescribeAlarms is concerned.
@@ -199,12 +230,23 @@ impl Region {
         self.shared.with(|state, _| state.view(group))
     }
 
-    /// Stops, and returns when nothing listens any more.
-    pub async fn stop(mut self) {
+    /// The machines that boot, and what they need.
+    pub fn site(&self) -> Option<&Site> {
+        self.site.as_ref()
+    }
+
+    /// Stops, and returns when nothing listens any more, and nothing is left of its machines. Fails if something is.
+    pub async fn stop(mut self) -> Result<(), SiteError> {
         for task in std::mem::take(&mut self.tasks) {
             task.abort();
             // It was aborted, and says so.
             let _aborted = task.await;
+        }
+        let mut tasks = self.shared.with(|state, _| state.machines.take_tasks());
+        tasks.shutdown().await;
+        match &self.site {
+            Some(site) => site.stop().await,
+            None => Ok(()),
         }
     }
 }

@@ -8,6 +8,7 @@ use hyper::{Response, StatusCode};
 
 use super::client::CLOUDWATCH;
 use super::{Asked, Body, Format, full, success};
+use crate::dynamodb::DynamoDb;
 use crate::protocol::query::Call;
 use crate::protocol::{Failure, cbor};
 use crate::region::Shared;
@@ -22,6 +23,7 @@ pub(super) async fn answer(
     match (asked.service.as_str(), asked.action.as_str()) {
         ("autoscaling", _) => Some(scaling(shared, body).await),
         ("elasticloadbalancing", "DescribeTargetHealth") => target_health(shared, asked).await,
+        ("dynamodb", action) => dynamodb(shared, action, body).await,
         // moto does not speak CBOR, and the AWS SDK for Rust speaks nothing else to CloudWatch.
         ("monitoring", "DescribeAlarms") if shared.upstream.is_none() || asked.format == Format::Cbor => {
             Some(describe_alarms(shared, asked).await)
@@ -64,6 +66,22 @@ async fn target_health(shared: &Arc<Shared>, asked: &Asked) -> Option<Result<Res
     };
     let result = shared.with(|state, _| targets::describe(state, parameters, port));
     Some(result.map(|result| success("DescribeTargetHealth", &asked.service, &result)))
+}
+
+/// Items are ours, where machines boot that ask for them; what else a table has is the upstream's, and ours follow.
+async fn dynamodb(shared: &Arc<Shared>, action: &str, body: &Bytes) -> Option<Result<Response<Body>, Failure>> {
+    let items = shared.dynamodb.as_ref()?;
+    if DynamoDb::is_on_tables(action) {
+        // One that is refused here is refused there as well, and there it is told.
+        let _answer = items.answer(action.to_owned(), body.clone()).await;
+        return None;
+    }
+    if !DynamoDb::is_on_items(action) {
+        return None;
+    }
+    let (status, answer) = items.answer(action.to_owned(), body.clone()).await;
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    Some(Ok(full(status, "application/x-amz-json-1.0", answer)))
 }
 
 async fn describe_alarms(shared: &Shared, asked: &Asked) -> Result<Response<Body>, Failure> {

@@ -138,7 +138,7 @@ impl Instances for Launched {
     }
 }
 
-async fn run(upstream: &Upstream, launch: &Launch) -> Result<Identity, Failure> {
+pub(super) async fn run(upstream: &Upstream, launch: &Launch) -> Result<Identity, Failure> {
     let kind = if launch.template.starts_with("lt-") { "LaunchTemplateId" } else { "LaunchTemplateName" };
     let template = Tree::new().set(kind, &launch.template);
     let wanted = template.clone().with("LaunchTemplateVersion", Tree::list([Tree::leaf(&launch.version)]));

@@ -3,17 +3,22 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use tokio::task::JoinSet;
+
 use super::{InstanceView, Settings};
 use crate::alarms::{self, AlarmState, Alarms};
 use crate::clock::Clock;
+use crate::dynamodb::DynamoDb;
 use crate::gateway::client::{CLOUDWATCH, Upstream};
 use crate::gateway::faults::Faults;
+use crate::instances::booted::Booted;
 use crate::instances::modelled::Modelled;
 use crate::instances::upstream::Launched;
 use crate::instances::{Instances, Ticket};
 use crate::protocol::query::Call;
 use crate::protocol::{Failure, Tree};
 use crate::scaling::{Draft, Place, Scaling, World, since};
+use crate::site::Site;
 
 /// Two datapoints of a minute each, as the alarm on failed requests has them.
 const EVALUATION: Duration = Duration::from_secs(120);
@@ -25,6 +30,8 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) faults: Faults,
     pub(crate) upstream: Option<Arc<Upstream>>,
+    /// Where items are, if they are not the upstream's.
+    pub(crate) dynamodb: Option<DynamoDb>,
     state: Mutex<State>,
     place: Place,
 }
@@ -50,14 +57,32 @@ pub(crate) struct State {
 pub(crate) enum Machines {
     Modelled(Modelled),
     Launched(Launched),
+    Booted(Booted),
 }
 
 impl Machines {
-    /// The model of their times and health, which those of the upstream have as well.
-    pub(crate) fn modelled_mut(&mut self) -> &mut Modelled {
+    /// The model of their times and health, which those of the upstream have as well, and those that boot have not.
+    pub(crate) fn modelled_mut(&mut self) -> Option<&mut Modelled> {
         match self {
-            Self::Modelled(modelled) => modelled,
-            Self::Launched(launched) => launched.modelled_mut(),
+            Self::Modelled(modelled) => Some(modelled),
+            Self::Launched(launched) => Some(launched.modelled_mut()),
+            Self::Booted(_) => None,
+        }
+    }
+
+    /// The tasks of machines that boot, for the region to end.
+    pub(crate) fn take_tasks(&mut self) -> JoinSet<()> {
+        match self {
+            Self::Booted(booted) => booted.take_tasks(),
+            Self::Modelled(_) | Self::Launched(_) => JoinSet::new(),
+        }
+    }
+
+    fn kill(&mut self, ticket: Ticket, now: SystemTime) {
+        match self {
+            Self::Booted(booted) => booted.kill(ticket),
+            Self::Modelled(modelled) => modelled.kill(ticket, now),
+            Self::Launched(launched) => launched.modelled_mut().kill(ticket, now),
         }
     }
 
@@ -65,6 +90,7 @@ impl Machines {
         match self {
             Self::Modelled(modelled) => modelled,
             Self::Launched(launched) => launched,
+            Self::Booted(booted) => booted,
         }
     }
 }
@@ -80,11 +106,13 @@ struct Errors {
 }
 
 impl Shared {
-    pub(crate) fn new(settings: Settings, upstream: Option<Arc<Upstream>>) -> Self {
+    pub(crate) fn new(settings: Settings, upstream: Option<Arc<Upstream>>, booted: Option<(Site, DynamoDb)>) -> Self {
+        let (site, dynamodb) = booted.unzip();
         let place = Place { region: settings.name.clone(), account: settings.account.clone() };
-        let machines = match &upstream {
-            Some(upstream) => Machines::Launched(Launched::new(Arc::clone(upstream), settings.times)),
-            None => Machines::Modelled(Modelled::new(settings.times)),
+        let machines = match (&upstream, site) {
+            (Some(upstream), Some(site)) => Machines::Booted(Booted::new(site, Arc::clone(upstream), place.clone())),
+            (Some(upstream), None) => Machines::Launched(Launched::new(Arc::clone(upstream), settings.times)),
+            (None, _) => Machines::Modelled(Modelled::new(settings.times)),
         };
         let clock = Clock::new(settings.speed);
         let state = State {
@@ -94,7 +122,7 @@ impl Shared {
             alarms: Alarms::default(),
             errors: Errors { alarm: settings.errors_alarm.clone(), now: false, since: None, news: None },
         };
-        Self { settings, clock, faults: Faults::default(), upstream, state: Mutex::new(state), place }
+        Self { settings, clock, faults: Faults::default(), upstream, dynamodb, state: Mutex::new(state), place }
     }
 
     /// Brings the state to the time that it is, and does something with it.
@@ -164,7 +192,7 @@ impl State {
         let all = self.scaling.groups().flat_map(|group| group.instances());
         let ticket = all.filter(|it| it.id.as_deref() == Some(id)).map(|it| it.ticket).next();
         if let Some(ticket) = ticket {
-            self.machines.modelled_mut().kill(ticket, now);
+            self.machines.kill(ticket, now);
         }
         ticket.is_some()
     }

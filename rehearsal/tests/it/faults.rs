@@ -53,6 +53,6 @@ async fn listens_on_loopback_alone_and_stops() {
     tokio::net::TcpStream::connect(&address).await.unwrap();
     let taken = Settings { listen: address.parse().unwrap(), ..Settings::default() };
     assert!(matches!(Region::start(taken).await, Err(StartError::Listen(..))));
-    region.stop().await;
+    region.stop().await.unwrap();
     tokio::net::TcpStream::connect(&address).await.unwrap_err();
 }

@@ -1,0 +1,237 @@
+//! What a run really has: a network, machines in it, the metadata service, the balancer. All of it is named after the run's
+//! folder, so that the next run finds what one that crashed left, and nothing else.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::balancer::Balancer;
+use crate::machines::{Allowance, Machines};
+use crate::metadata::Metadata;
+use crate::network::{GATEWAY, METADATA, Network};
+use crate::script::ScriptError;
+
+/// The port at which machines reach the region.
+const API: u16 = 4566;
+/// Programs, and Debian's packages that have them.
+const TOOLS: [(&str, &str); 6] = [
+    ("bash", "bash"),
+    ("haproxy", "haproxy"),
+    ("ip", "iproute2"),
+    ("nsenter", "util-linux"),
+    ("pgrep", "procps"),
+    ("systemd-nspawn", "systemd-container"),
+];
+
+/// What a run is to have.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where its files are kept; each run needs one of its own.
+    pub folder: PathBuf,
+    /// Root file systems of images, in folders named by the images' ids.
+    pub images: PathBuf,
+    /// The address that the balancer listens on, at the ports of its listeners. Loopback only.
+    pub balancer: IpAddr,
+    /// What each machine may use.
+    pub allowance: Allowance,
+}
+
+/// Why a run cannot be.
+#[derive(Debug, thiserror::Error)]
+pub enum SiteError {
+    /// Namespaces, mounts and control groups are root's.
+    #[error("machines need root: run it with sudo")]
+    NotRoot,
+    /// Programs are missing.
+    #[error("machines need more: sudo apt-get install --yes {0}")]
+    Missing(String),
+    /// It must not be reached from outside.
+    #[error("{0} is not on loopback: let the balancer listen on 127.0.0.1, or another address that begins with 127")]
+    NotLoopback(IpAddr),
+    /// Another run has the folder.
+    #[error("a rehearsal runs in {0} already, as process {1}: end that one first, or take another folder")]
+    Running(String, u32),
+    /// A script failed.
+    #[error(transparent)]
+    Script(#[from] ScriptError),
+    /// The folder cannot be used, or nothing can listen.
+    #[error("{0}: {1}")]
+    Io(String, io::Error),
+}
+
+/// A run's network, machines, metadata service and balancer.
+#[derive(Clone, Debug)]
+pub struct Site {
+    folder: PathBuf,
+    images: PathBuf,
+    allowance: Allowance,
+    network: Network,
+    /// The machines.
+    pub machines: Machines,
+    /// What they ask about themselves.
+    pub metadata: Metadata,
+    /// Who sends them requests.
+    pub balancer: Balancer,
+}
+
+impl Site {
+    /// Makes the network, without what an earlier run left in the folder. Gives the listener at which machines reach the
+    /// region, and the metadata service that runs.
+    pub async fn start(settings: &Settings) -> Result<(Self, TcpListener, JoinHandle<()>), SiteError> {
+        if !rustix::process::geteuid().is_root() {
+            return Err(SiteError::NotRoot);
+        }
+        let missing = missing();
+        if !missing.is_empty() {
+            return Err(SiteError::Missing(missing.into_iter().collect::<Vec<_>>().join(" ")));
+        }
+        if !settings.balancer.is_loopback() {
+            return Err(SiteError::NotLoopback(settings.balancer));
+        }
+        let site = Self::in_folder(settings)?;
+        site.clean_up().await?;
+        let begun = site.begin().await;
+        if begun.is_err() {
+            // What went wrong first is what is told.
+            let _second = site.clean_up().await;
+        }
+        let (api, metadata) = begun?;
+        Ok((site, api, metadata))
+    }
+
+    /// Removes what a run that is over left in a folder: machines, mounts, control groups, processes, the network.
+    pub async fn down(folder: &Path) -> Result<(), SiteError> {
+        if !folder.exists() {
+            return Ok(());
+        }
+        let site = Self::in_folder(&Settings {
+            folder: folder.to_owned(),
+            images: PathBuf::new(),
+            balancer: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            allowance: Allowance { cpus: 1.0, memory: 512 },
+        })?;
+        site.clean_up().await
+    }
+
+    /// Removes all that it made.
+    pub async fn stop(&self) -> Result<(), SiteError> {
+        self.clean_up().await
+    }
+
+    /// Where machines reach the region.
+    pub fn api(&self) -> String {
+        format!("http://{GATEWAY}:{API}")
+    }
+
+    /// The root file system of an image, if there is one.
+    pub fn image(&self, id: &str) -> Option<PathBuf> {
+        let named = !id.is_empty() && id.chars().all(|character| character.is_ascii_alphanumeric() || character == '-');
+        let root = self.images.join(id);
+        (named && root.is_dir()).then_some(root)
+    }
+
+    /// What each machine may use.
+    pub fn allowance(&self) -> Allowance {
+        self.allowance
+    }
+
+    fn in_folder(settings: &Settings) -> Result<Self, SiteError> {
+        let fault = |error| SiteError::Io(settings.folder.display().to_string(), error);
+        fs::create_dir_all(&settings.folder).map_err(fault)?;
+        let folder = settings.folder.canonicalize().map_err(fault)?;
+        if let Some(pid) = owner(&folder).filter(|pid| *pid != std::process::id()) {
+            return Err(SiteError::Running(folder.display().to_string(), pid));
+        }
+        // The name of a network is derived from the folder's, so it must always be the same.
+        let network = Network::of(&folder);
+        Ok(Self {
+            machines: Machines::new(&folder, &network),
+            balancer: Balancer::new(&folder, network.namespace(), settings.balancer),
+            images: settings.images.canonicalize().unwrap_or_else(|_| settings.images.clone()),
+            allowance: settings.allowance,
+            metadata: Metadata::default(),
+            network,
+            folder,
+        })
+    }
+
+    async fn begin(&self) -> Result<(TcpListener, JoinHandle<()>), SiteError> {
+        let pid = std::process::id();
+        let mine = format!("{pid} {}", started(pid).unwrap_or_default());
+        fs::write(self.folder.join("run.pid"), mine)
+            .map_err(|error| SiteError::Io(self.folder.display().to_string(), error))?;
+        self.network.up().await?;
+        let listen = |address: Ipv4Addr, port| {
+            let address = SocketAddr::from((address, port));
+            self.network.listen(address).map_err(|error| SiteError::Io(format!("cannot listen on {address}"), error))
+        };
+        let (api, metadata) = (listen(GATEWAY, API)?, listen(METADATA, 80)?);
+        Ok((api, tokio::spawn(self.metadata.clone().serve(metadata))))
+    }
+
+    async fn clean_up(&self) -> Result<(), SiteError> {
+        self.balancer.end_left().await;
+        for name in self.machines.list().await? {
+            self.machines.remove(&name).await?;
+        }
+        // What ran there may take a moment to be gone.
+        for _ in 0..20 {
+            if self.network.down().await.is_ok() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        self.network.down().await?;
+        let _none = fs::remove_file(self.folder.join("run.pid"));
+        Ok(())
+    }
+}
+
+/// Debian's packages that are missing.
+fn missing() -> BTreeSet<&'static str> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = |tool: &str| std::env::split_paths(&path).any(|folder| folder.join(tool).is_file());
+    TOOLS.iter().filter(|(tool, _)| !found(tool)).map(|(_, package)| *package).collect()
+}
+
+/// The process whose run is in a folder, if it lives.
+fn owner(folder: &Path) -> Option<u32> {
+    let text = fs::read_to_string(folder.join("run.pid")).ok()?;
+    let (pid, began) = text.trim().split_once(' ')?;
+    let pid = pid.parse().ok()?;
+    // The number may be somebody else's by now.
+    (started(pid)? == began).then_some(pid)
+}
+
+/// When a process began, in the kernel's own count.
+fn started(pid: u32) -> Option<String> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name, in brackets, may have spaces; after it the 20th word is the 22nd of all.
+    stat.rsplit_once(')')?.1.split_whitespace().nth(19).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_whether_the_run_in_a_folder_lives() {
+        let folder = std::env::temp_dir().join(format!("rehearsal-owner-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let pid = std::process::id();
+        let write = |text: String| fs::write(folder.join("run.pid"), text).unwrap();
+        let nobody = owner(&folder);
+        write(format!("{pid} {}\n", started(pid).unwrap()));
+        let me = owner(&folder);
+        write(format!("{pid} 1\n"));
+        let another = owner(&folder);
+        fs::remove_dir_all(&folder).unwrap();
+        assert_eq!((nobody, me, another), (None, Some(pid), None));
+    }
+}
