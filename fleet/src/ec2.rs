@@ -90,6 +90,11 @@ pub struct Ebs {
     pub snapshot_id: Option<String>,
 }
 
+/// The tags that the bake gives: another deployment in the account and region has images of its own.
+fn baked_for(deployment: &str) -> [String; 2] {
+    [format!("Name=tag:Stack,Values={deployment}"), "Name=tag:Application,Values=tideline".to_owned()]
+}
+
 impl TemplateVersion {
     /// The build that it brings: the tag `Build` of its instances or, without one, its description.
     pub fn build(&self) -> Option<&str> {
@@ -139,16 +144,16 @@ impl Ec2 {
             .await
     }
 
-    /// Own images that carry a tag of this key.
-    pub async fn images(&self, tag_key: &str) -> Result<Vec<Image>, Error> {
-        let filter = format!("Name=tag-key,Values={tag_key}");
-        self.list(&["describe-images", "--owners", "self", "--filters", &filter], "Images").await
+    /// The images that were baked for a deployment.
+    pub async fn images(&self, deployment: &str) -> Result<Vec<Image>, Error> {
+        let [of, made] = baked_for(deployment);
+        self.list(&["describe-images", "--owners", "self", "--filters", &of, &made], "Images").await
     }
 
-    /// Own snapshots that carry a tag of this key.
-    pub async fn snapshots(&self, tag_key: &str) -> Result<Vec<Snapshot>, Error> {
-        let filter = format!("Name=tag-key,Values={tag_key}");
-        self.list(&["describe-snapshots", "--owner-ids", "self", "--filters", &filter], "Snapshots").await
+    /// Their snapshots, also of images that are gone.
+    pub async fn snapshots(&self, deployment: &str) -> Result<Vec<Snapshot>, Error> {
+        let [of, made] = baked_for(deployment);
+        self.list(&["describe-snapshots", "--owner-ids", "self", "--filters", &of, &made], "Snapshots").await
     }
 
     /// Images that instances were launched from which are not terminated.

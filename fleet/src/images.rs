@@ -14,9 +14,6 @@ use crate::group::Group;
 use crate::session::Session;
 use crate::start::running;
 
-/// The bake gives this tag to every image.
-const TAG: &str = "tideline:version";
-
 /// Removes images, or says which it would remove. `keep` is how many launch template versions keep theirs.
 pub async fn prune(session: &Session, keep: usize, dry_run: bool) -> Result<String, Error> {
     let ec2 = &session.aws.ec2;
@@ -31,12 +28,13 @@ pub async fn prune(session: &Session, keep: usize, dry_run: bool) -> Result<Stri
     let others = session.until(ec2.all_templates()).await??;
     named.extend(others.into_iter().filter_map(|version| version.launch_template_data.image_id));
     named.extend(session.until(ec2.images_in_use()).await??);
-    let images = session.until(ec2.images(TAG)).await??;
-    let snapshots = session.until(ec2.snapshots(TAG)).await??;
+    let images = session.until(ec2.images(&session.group)).await??;
+    let snapshots = session.until(ec2.snapshots(&session.group)).await??;
     let Some(limit) = limit(&images, &newest) else {
         return Ok(format!(
-            "nothing removed: no image of a kept version of {template} is among the {} with the tag {TAG}",
-            images.len()
+            "nothing removed: no image of a kept version of {template} is among the {} that were baked for {}",
+            images.len(),
+            session.group
         ));
     };
     let (all, orphans) = (images.len(), orphans(snapshots, &images, &limit));

@@ -119,6 +119,12 @@ pub trait Instances: Send {
 
     /// Whether it fails requests, being healthy by its health check.
     fn errs(&self, ticket: Ticket, now: SystemTime) -> bool;
+
+    /// Per cent of its CPUs that it has used since this was last asked. `None`: not known, or not yet.
+    fn cpu(&mut self, ticket: Ticket) -> Option<f64> {
+        let _has_none = ticket;
+        None
+    }
 }
 
 /// How long modelled machines take for what, in the region's time.

@@ -10,6 +10,7 @@
 //!               refresh/ (the rules of instance refresh), tracking.rs (those of target tracking), schedule.rs,
 //!               preferences.rs, configuration.rs, instance.rs, activity.rs
 //! alarms.rs     the states of CloudWatch alarms, where nobody behind keeps them
+//! metrics.rs    the CPU of a group, as CloudWatch tells of it
 //! targets.rs    what DescribeTargetHealth says about our instances
 //! instances.rs  what really exists, behind a trait: modelled.rs (a table), upstream.rs (EC2 and ELB of whoever is behind),
 //!               booted.rs (machines that boot)
@@ -51,6 +52,7 @@ mod gateway;
 pub mod instances;
 pub mod machines;
 pub mod metadata;
+mod metrics;
 pub mod network;
 pub mod protocol;
 mod region;

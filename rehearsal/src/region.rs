@@ -18,7 +18,7 @@ use crate::gateway::faults::Fault;
 use crate::instances::modelled::Behaviour;
 use crate::instances::{Target, Times};
 use crate::protocol::Failure;
-use crate::scaling::Draft;
+use crate::scaling::{Draft, Metric};
 use crate::site::{self, Site, SiteError};
 
 /// What a region is like.
@@ -85,6 +85,9 @@ pub enum StartError {
 
 /// How much of the region's time passes until it is brought up to date, if the machine's timer is fine enough.
 const STEP: Duration = Duration::from_millis(500);
+
+/// What a datapoint is of.
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// A running region. It stops when it is dropped.
 #[derive(Debug)]
@@ -218,6 +221,12 @@ impl Region {
     /// Instance refreshes go on.
     pub fn resume(&self) {
         self.shared.with(|state, _| state.scaling.stall(false));
+    }
+
+    /// The mean CPU of a group's instances in the minute that is over, in per cent. Machines that boot say so themselves. Fails when
+    /// there is no such group.
+    pub fn cpu(&self, group: &str, per_cent: f64) -> Result<(), Failure> {
+        self.shared.with(|state, now| state.scaling.publish(group, Metric::AverageCpu, per_cent, now - MINUTE))
     }
 
     /// A machine is gone from one moment to the next. Returns whether there was one of that id.

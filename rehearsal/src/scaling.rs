@@ -28,6 +28,7 @@ pub use draft::Draft;
 pub use group::Group;
 pub use instance::{Instance, Lifecycle};
 pub use refresh::Status;
+pub(crate) use tracking::minute;
 pub use tracking::{Decision, Metric};
 
 /// Where the API's own words are from.

@@ -68,8 +68,9 @@ async fn prune(arguments: &[&str]) -> (Done, Vec<String>) {
         ("describe-launch-template-versions --launch-template-id lt-0123456789abcdef0", VERSIONS),
         ("describe-launch-template-versions --versions $Latest $Default", OTHERS),
         ("describe-instances", INSTANCES),
-        ("describe-images --owners self --filters Name=tag-key,Values=tideline:version", &images),
-        ("describe-snapshots", SNAPSHOTS),
+        // Those of another deployment are not its business.
+        ("describe-images --owners self --filters Name=tag:Stack,Values=tideline Name=tag:Application,", &images),
+        ("describe-snapshots --owner-ids self --filters Name=tag:Stack,Values=tideline", SNAPSHOTS),
     ]);
     let arguments = [&["images", "prune"], arguments].concat();
     let done = finish(command(&region, &arguments, aws.path()).spawn().unwrap()).await;

@@ -1,6 +1,6 @@
 //! An Auto Scaling group watched beside the load, as the pretend region has it.
 
-use tideline_rehearsal::{Region, Settings};
+use tideline_rehearsal::{Fault, Region, Settings};
 
 use crate::program::{Tideline, arguments, command, finish};
 
@@ -22,6 +22,10 @@ async fn watched(region: &Region, group: &str, phases: &str) -> (i32, String, te
 async fn what_a_group_does_and_why_is_in_the_report() {
     let region = Region::start(Settings { speed: 60.0, ..Settings::default() }).await.unwrap();
     region.group("tideline").size(1, 4).desired(2).target_group(TARGETS).create().unwrap();
+    for per_cent in [40.0, 50.0, 63.0] {
+        region.advance(std::time::Duration::from_secs(60));
+        region.cpu("tideline", per_cent).unwrap();
+    }
     let dead = region.instances("tideline")[0].id.clone();
     let dying = async {
         tokio::time::sleep(std::time::Duration::from_secs(6)).await;
@@ -35,16 +39,27 @@ async fn what_a_group_does_and_why_is_in_the_report() {
     let events = summary["events"].to_string();
     assert!(events.contains("an EC2 health check indicating it has been terminated or stopped"), "{events}");
     assert!(events.contains("in response to an unhealthy instance needing to be replaced"), "{events}");
-    // The region has no such metric: that is said, once, and nothing else is lost by it.
-    assert_eq!(events.matches("GetMetricStatistics").count(), 1, "{events}");
-
     let timeline = std::fs::read_to_string(out.path().join("timeline.csv")).unwrap();
     let mut rows = timeline.lines().map(|row| row.split(',').collect::<Vec<_>>());
     let names = rows.next().unwrap();
     let at = |name: &str| names.iter().position(|found| *found == name).unwrap();
-    let columns = [at("desired"), at("in_service"), at("healthy")];
+    let columns = [at("desired"), at("in_service"), at("healthy"), at("fleet_cpu")];
     let last = rows.next_back().unwrap();
-    assert_eq!(columns.map(|column| last[column]), ["2", "2", "2"], "{timeline}");
+    assert_eq!(columns.map(|column| last[column]), ["2", "2", "2", "63"], "{timeline}");
+    assert!(!said.contains("detailed monitoring"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_fails_is_told_once_and_costs_nothing_else() {
+    let region = Region::start(Settings { speed: 60.0, ..Settings::default() }).await.unwrap();
+    region.group("tideline").size(1, 4).desired(3).create().unwrap();
+    region.fault("GetMetricStatistics", &Fault::AccessDenied, 100);
+    let (code, said, out) = watched(&region, "tideline", "steady:17s@20").await;
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("CloudWatch does not tell the group's CPU"), "{said}");
+    let summary = std::fs::read_to_string(out.path().join("summary.json")).unwrap();
+    assert_eq!(summary.matches("the Auto Scaling group did not say how it is").count(), 1, "{summary}");
+    assert!(region.calls("GetMetricStatistics") >= 3, "before the load, and twice beside it");
 }
 
 #[tokio::test]

@@ -9,10 +9,11 @@ use hyper::{Response, StatusCode};
 use super::client::CLOUDWATCH;
 use super::{Asked, Body, Format, full, success};
 use crate::dynamodb::DynamoDb;
+use crate::protocol::cbor::{self, Value};
 use crate::protocol::query::Call;
-use crate::protocol::{Failure, cbor};
+use crate::protocol::{Failure, Tree};
 use crate::region::Shared;
-use crate::{alarms, targets};
+use crate::{alarms, metrics, targets};
 
 /// The answer, if it is ours to give.
 pub(super) async fn answer(
@@ -28,6 +29,7 @@ pub(super) async fn answer(
         ("monitoring", "DescribeAlarms") if shared.upstream.is_none() || asked.format == Format::Cbor => {
             Some(describe_alarms(shared, asked).await)
         }
+        ("monitoring", "GetMetricStatistics") => statistics(shared, asked),
         _ => None,
     }
 }
@@ -93,10 +95,21 @@ async fn describe_alarms(shared: &Shared, asked: &Asked) -> Result<Response<Body
             shared.with(|state, _| alarms::find(&state.alarms, &call.parameters, &settings.name, &settings.account))
         }
     };
-    if asked.format == Format::Cbor {
-        let mut response = full(StatusCode::OK, "application/cbor", cbor::write(&alarms::cbor(&found)));
-        response.headers_mut().insert("smithy-protocol", HeaderValue::from_static("rpc-v2-cbor"));
-        return Ok(response);
+    Ok(monitored(asked, || alarms::tree(&found), || alarms::cbor(&found)))
+}
+
+fn statistics(shared: &Shared, asked: &Asked) -> Option<Result<Response<Body>, Failure>> {
+    let parameters = &asked.call.as_ref()?.parameters;
+    let found = shared.with(|state, _| metrics::find(state, parameters))?;
+    Some(found.map(|found| monitored(asked, || metrics::tree(&found), || metrics::cbor(&found))))
+}
+
+/// CloudWatch's answer, in the form that the caller wants.
+fn monitored(asked: &Asked, tree: impl FnOnce() -> Tree, cbor: impl FnOnce() -> Value) -> Response<Body> {
+    if asked.format != Format::Cbor {
+        return success(&asked.action, &asked.service, &tree());
     }
-    Ok(success("DescribeAlarms", &asked.service, &alarms::tree(&found)))
+    let mut response = full(StatusCode::OK, "application/cbor", cbor::write(&cbor()));
+    response.headers_mut().insert("smithy-protocol", HeaderValue::from_static("rpc-v2-cbor"));
+    response
 }

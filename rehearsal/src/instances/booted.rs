@@ -51,6 +51,8 @@ struct Entry {
     ending: bool,
     /// When it was gone.
     gone: Option<SystemTime>,
+    /// The time on a CPU that it had used, and when that was, in the time of this machine.
+    used: Option<(Duration, Instant)>,
 }
 
 impl Booted {
@@ -195,6 +197,7 @@ impl Instances for Booted {
             draining: None,
             ending: false,
             gone: None,
+            used: None,
         };
         self.behind.entries().insert(launch.ticket, entry);
         self.tasks.spawn(self.behind.clone().launch(launch.clone(), now));
@@ -228,5 +231,15 @@ impl Instances for Booted {
 
     fn errs(&self, ticket: Ticket, _: SystemTime) -> bool {
         self.behind.id(ticket).is_some_and(|id| self.behind.site.balancer.fails(&id))
+    }
+
+    fn cpu(&mut self, ticket: Ticket) -> Option<f64> {
+        let site = &self.behind.site;
+        let mut entries = self.behind.entries();
+        let entry = entries.get_mut(&ticket)?;
+        let used = (site.machines.cpu(&entry.state.identity()?.id)?, Instant::now());
+        let (before, at) = entry.used.replace(used)?;
+        let elapsed = used.1.duration_since(at).as_secs_f64().max(1e-3);
+        Some(used.0.saturating_sub(before).as_secs_f64() / elapsed / site.allowance().cpus * 100.0)
     }
 }

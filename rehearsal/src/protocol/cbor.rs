@@ -1,4 +1,4 @@
-//! The one action that the SDKs of CloudWatch ask in CBOR (Smithy's RPC v2) and that is answered here: DescribeAlarms.
+//! What the SDKs of CloudWatch ask in CBOR (Smithy's RPC v2) and that is answered here: DescribeAlarms, GetMetricStatistics.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -10,7 +10,7 @@ use super::{Failure, Tree};
 /// Deeper is no call of AWS.
 const DEPTH: usize = 16;
 
-/// Reads a map of texts, numbers, flags and lists of them. Fails on anything else.
+/// Reads a map of texts, numbers, flags, times and lists of them. Fails on anything else.
 pub fn read(body: &[u8]) -> Result<Tree, Failure> {
     if body.is_empty() {
         return Ok(Tree::new());
@@ -44,6 +44,12 @@ fn value(decoder: &mut Decoder<'_>, depth: usize) -> Result<Tree, minicbor::deco
         Type::Bool => Tree::leaf(decoder.bool()?),
         Type::U8 | Type::U16 | Type::U32 | Type::U64 | Type::I8 | Type::I16 | Type::I32 | Type::I64 => {
             Tree::leaf(decoder.i64()?)
+        }
+        Type::F16 | Type::F32 | Type::F64 => Tree::leaf(decoder.f64()?),
+        // A time, in seconds since 1970.
+        Type::Tag => {
+            decoder.tag()?;
+            value(decoder, depth + 1)?
         }
         Type::Null => {
             decoder.null()?;

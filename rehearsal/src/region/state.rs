@@ -1,5 +1,6 @@
 //! What the parts of a region share.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -17,7 +18,7 @@ use crate::instances::upstream::Launched;
 use crate::instances::{Instances, Ticket};
 use crate::protocol::query::Call;
 use crate::protocol::{Failure, Tree};
-use crate::scaling::{Draft, Place, Scaling, World, since};
+use crate::scaling::{Draft, Metric, Place, Scaling, World, minute, since};
 use crate::site::Site;
 
 /// Two datapoints of a minute each, as the alarm on failed requests has them.
@@ -50,6 +51,8 @@ pub(crate) struct State {
     errors: Errors,
     /// The time of the last step.
     stepped: SystemTime,
+    /// The minute that the CPU was last read in.
+    read: u64,
 }
 
 /// What really exists.
@@ -117,6 +120,7 @@ impl Shared {
         let clock = Clock::new(settings.speed);
         let state = State {
             stepped: clock.now(),
+            read: minute(clock.now()),
             scaling: Scaling::new(place.clone(), settings.refresh_limit),
             machines,
             alarms: Alarms::default(),
@@ -153,6 +157,30 @@ impl State {
         let (scaling, mut world) = self.world(now);
         scaling.step(&mut world);
         self.watch_errors(now);
+        self.read_cpu(now);
+    }
+
+    /// At the end of each minute, the CPU of the machines is a datapoint of their group.
+    fn read_cpu(&mut self, now: SystemTime) {
+        let over = std::mem::replace(&mut self.read, minute(now));
+        if over == self.read {
+            return;
+        }
+        let at = SystemTime::UNIX_EPOCH + Duration::from_secs(over * 60);
+        let mut published = Vec::new();
+        for group in self.scaling.groups() {
+            let counts: BTreeSet<Ticket> = group.measured(now).map(|it| it.ticket).collect();
+            // All are read, so that those that begin to count do so with this minute alone.
+            let read = group.instances().iter().map(|it| (it.ticket, self.machines.instances().cpu(it.ticket)));
+            let read: Vec<f64> = read.filter_map(|(ticket, cpu)| cpu.filter(|_| counts.contains(&ticket))).collect();
+            if !read.is_empty() {
+                published.push((group.name().to_owned(), read.iter().sum::<f64>() / read.len() as f64));
+            }
+        }
+        for (group, cpu) in published {
+            // It was there a moment ago.
+            let _there = self.scaling.publish(&group, Metric::AverageCpu, cpu, at);
+        }
     }
 
     /// Does what a call asks, and what follows from it at once.

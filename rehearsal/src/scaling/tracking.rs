@@ -22,7 +22,8 @@ use super::instance::{Instance, Lifecycle};
 use super::{activity, since};
 use crate::alarms::AlarmState;
 use crate::protocol::Tree;
-use alarm::{Alarm, Datapoints, minute};
+pub(crate) use alarm::minute;
+use alarm::{Alarm, Datapoints};
 
 /// Decisions that are remembered.
 const DECISIONS: usize = 2_000;
@@ -125,6 +126,13 @@ impl Group {
                 *fresh = true;
             }
         }
+    }
+
+    /// The datapoints of a metric, the newest first, each with the begin of its minute; an hour's at the most.
+    pub fn datapoints(&self, metric: Metric) -> impl Iterator<Item = (SystemTime, f64)> {
+        let datapoints = self.tracking.metrics.get(&metric).into_iter();
+        let begin = |minute| SystemTime::UNIX_EPOCH + Duration::from_secs(minute * 60);
+        datapoints.flat_map(|datapoints| datapoints.until(u64::MAX)).map(move |(minute, value)| (begin(minute), value))
     }
 
     /// The instances whose CPU counts in the group's average: in service, and past their warm-up.

@@ -92,6 +92,16 @@ class Stack:
         """Has the load balancer answer for a path."""
         self.respond(2, [path], "410", "Closed")
 
+    def track(self, target):
+        """Keeps the group's CPU at `target` per cent."""
+        self.scaling.put_scaling_policy(
+            AutoScalingGroupName=NAME, PolicyName="cpu", PolicyType="TargetTrackingScaling",
+            TargetTrackingConfiguration={
+                "PredefinedMetricSpecification": {"PredefinedMetricType": "ASGAverageCPUUtilization"},
+                "TargetValue": target,
+            },
+        )  # fmt: skip
+
     def instances(self):
         """Instances of the group by id."""
         found = self.scaling.describe_auto_scaling_groups(AutoScalingGroupNames=[NAME])["AutoScalingGroups"][0]

@@ -283,6 +283,20 @@ class Up(unittest.TestCase):
         wait("two are healthy", lambda: len(self.stack.instances()) == 2 and len(self.healthy()) == 2, 120)
         report(f"power cut → two healthy targets again {time.monotonic() - began:.0f} s")
 
+    def test_7_cpu_above_its_target_scales_out(self):
+        before = set(self.healthy())
+        self.assertEqual(len(before), 2)
+        self.stack.track(50)
+        for name in before:
+            machine("exec", name, "systemd-run", "--quiet", "timeout", "100", "sh", "-c", "while :; do :; done")
+        began = time.monotonic()
+        # Three minutes of the region's above the target, and one that was begun.
+        wait("the group grows", lambda: len(self.stack.instances()) > 2, 120)
+        report(f"all CPU in use → more machines asked for {time.monotonic() - began:.0f} s, at four times the speed")
+        new = wait("a new one is healthy", lambda: self.healthy() - before, 60)
+        self.assertRegex(self.stack.causes(), "AlarmHigh.*changing the desired capacity from 2 to [34]")
+        report(f"→ healthy {time.monotonic() - began:.0f} s: {len(new)} more")
+
     def test_8_after_a_crash_down_leaves_nothing(self):
         self.assertTrue(left())
         refused = subprocess.run([PROGRAM, "down", "--folder", FOLDER], capture_output=True, text=True, timeout=60)

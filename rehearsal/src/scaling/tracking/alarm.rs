@@ -35,7 +35,7 @@ impl Datapoints {
     }
 
     /// The newest first, each with its minute.
-    fn until(&self, last: u64) -> impl Iterator<Item = (u64, f64)> {
+    pub(crate) fn until(&self, last: u64) -> impl Iterator<Item = (u64, f64)> {
         self.0.range(..=last).rev().map(|(minute, (sum, count))| (*minute, sum / f64::from(*count)))
     }
 
