@@ -257,11 +257,12 @@ esac""",
         (self.folder / "terraform" / "write-token").write_text("the-token-of-this-deployment\n")
         done = self.run_script("load-test", "smoke", "--rate", "5")
         self.assertIn("the-token-of-this-deployment ", done.stdout, done.stderr)
-        self.assertIn("smoke --url http://balancer.test --out target/load-test/smoke --rate 5", done.stdout)
+        self.assertIn("--features aws -- smoke --url http://balancer.test --group tideline --out target/load-test/smoke --rate 5", done.stdout)
         # The token is that fleet's, and nobody else's business.
         done = self.run_script("load-test", "smoke", URL="http://127.0.0.1:8080")
         self.assertIn("smoke --url http://127.0.0.1:8080", done.stdout, done.stderr)
         self.assertNotIn("the-token", done.stdout)
+        self.assertNotIn("--group", done.stdout)
 
 
 if __name__ == "__main__":
