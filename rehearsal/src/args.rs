@@ -93,7 +93,7 @@ pub struct Region {
     /// Who answers the other services, as http://127.0.0.1:5000; instances are then launched there
     #[arg(long, value_name = "URL")]
     upstream: Option<String>,
-    /// How many of the region's seconds pass in one
+    /// How many of the region's seconds pass in one; where machines boot, only while none of them comes up
     #[arg(long, value_name = "TIMES", default_value_t = 1.0, value_parser = speed)]
     speed: f64,
     /// The region's name

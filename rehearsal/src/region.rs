@@ -28,7 +28,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Who answers what is not answered here, as `http://127.0.0.1:5000`: moto's server. Instances are then launched there.
     pub upstream: Option<String>,
-    /// How many of the region's seconds pass in one. 0: time stands still until [`Region::advance`].
+    /// How many of the region's seconds pass in one, as [`Region::set_speed`] has it. 0: time stands still until
+    /// [`Region::advance`].
     pub speed: f64,
     /// The region's name, in ARNs and zones.
     pub name: String,
@@ -160,6 +161,17 @@ impl Region {
     /// The region's time now, which is that of all its answers. It begins as the machine's and then runs `speed` times as fast.
     pub fn now(&self) -> SystemTime {
         self.shared.clock.now()
+    }
+
+    /// How many of the region's seconds pass in one from now on, up to 100,000; 0 stands still. With machines that boot it is so
+    /// while nothing but waiting happens; while one of them comes up, time is no faster than this machine's.
+    pub fn set_speed(&self, speed: f64) {
+        self.shared.with(|state, _| state.speed = speed);
+    }
+
+    /// How many of the region's seconds pass in one at this moment.
+    pub fn speed(&self) -> f64 {
+        self.shared.clock.speed()
     }
 
     /// Moves the region's time on by `duration`, second by second, with all that follows.

@@ -15,7 +15,7 @@ use crate::gateway::faults::Faults;
 use crate::instances::booted::Booted;
 use crate::instances::modelled::Modelled;
 use crate::instances::upstream::Launched;
-use crate::instances::{Instances, Ticket};
+use crate::instances::{self, Instances, Target, Ticket};
 use crate::protocol::query::Call;
 use crate::protocol::{Failure, Tree};
 use crate::scaling::{Draft, Metric, Place, Scaling, World, minute, since};
@@ -48,6 +48,8 @@ pub(crate) struct State {
     pub(crate) scaling: Scaling,
     pub(crate) machines: Machines,
     pub(crate) alarms: Alarms,
+    /// How fast time is while nothing but waiting happens.
+    pub(super) speed: f64,
     errors: Errors,
     /// The time of the last step.
     stepped: SystemTime,
@@ -124,6 +126,7 @@ impl Shared {
             scaling: Scaling::new(place.clone(), settings.refresh_limit),
             machines,
             alarms: Alarms::default(),
+            speed: settings.speed,
             errors: Errors { alarm: settings.errors_alarm.clone(), now: false, since: None, news: None },
         };
         Self { settings, clock, faults: Faults::default(), upstream, dynamodb, state: Mutex::new(state), place }
@@ -139,7 +142,9 @@ impl Shared {
             state.step(next);
         }
         state.step(now);
-        something(&mut state, now)
+        let done = something(&mut state, now);
+        self.clock.set_speed(state.pace(now));
+        done
     }
 
     pub(crate) fn draft(&self, name: &str) -> Draft {
@@ -148,6 +153,15 @@ impl Shared {
 }
 
 impl State {
+    /// How fast time may be now. Waiting can be cut short, but not the work of a machine that boots: while one comes up, its grace
+    /// period and warm-up are as long as they are.
+    fn pace(&self, now: SystemTime) -> f64 {
+        match &self.machines {
+            Machines::Booted(booted) if comes_up(&self.scaling, booted, now) => self.speed.min(1.0),
+            _ => self.speed,
+        }
+    }
+
     fn world(&mut self, now: SystemTime) -> (&mut Scaling, World<'_>) {
         (&mut self.scaling, World { now, instances: self.machines.instances(), alarms: &self.alarms })
     }
@@ -245,6 +259,16 @@ impl State {
     }
 }
 
+/// Whether a machine of any group is on its way to its first requests: not running yet, or not through its first health checks.
+fn comes_up(scaling: &Scaling, machines: &dyn Instances, now: SystemTime) -> bool {
+    let mut all = scaling.groups().flat_map(|group| group.instances());
+    all.any(|it| match machines.state(it.ticket, now) {
+        Some(instances::State::Requested | instances::State::Pending(_)) => true,
+        Some(instances::State::Running(_)) => machines.target(it.ticket, now) == Target::Initial,
+        _ => false,
+    })
+}
+
 /// Tells the upstream when the alarm on failed requests changes, and asks it for the states of the alarms that refreshes watch,
 /// for as long as it runs.
 pub(super) async fn keep_alarms(shared: Arc<Shared>, upstream: Arc<Upstream>) {
@@ -273,5 +297,61 @@ pub(super) async fn keep_alarms(shared: Arc<Shared>, upstream: Arc<Upstream>) {
                 state.alarms.set(&alarm.name, alarm.state, now);
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::instances::Times;
+    use crate::instances::modelled::Behaviour;
+
+    #[test]
+    fn machines_come_up_until_their_first_health_checks_are_through() {
+        let place = Place { region: "eu-west-1".to_owned(), account: "123456789012".to_owned() };
+        let (mut scaling, alarms) = (Scaling::new(place.clone(), Duration::from_secs(3600)), Alarms::default());
+        let mut machines = Modelled::new(Times::default());
+        machines.behave("2", Behaviour::NeverHealthy);
+        let begin = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+        let draft = Draft { min: 1, desired: 1, max: 3, ..Draft::new("fleet", &place) };
+        let mut world = World { now: begin, instances: &mut machines, alarms: &alarms };
+        scaling.create(&draft, &mut world).unwrap();
+        assert!(!comes_up(&scaling, &machines, begin));
+
+        // The first one is as every other; the second never passes a check, which is known after a while as well.
+        for (version, seconds, healthy) in [("1", 0, true), ("2", 1000, false)] {
+            let template = Tree::new().set("LaunchTemplateId", "lt-0123456789abcdef0").set("Version", version);
+            let update = Tree::new().set("AutoScalingGroupName", "fleet").with("LaunchTemplate", template);
+            let parameters = update.set("DesiredCapacity", if healthy { 2 } else { 3 });
+            let call = Call { action: "UpdateAutoScalingGroup".to_owned(), parameters };
+            let at = |second| begin + Duration::from_secs(seconds + second);
+            let mut world = World { now: at(1), instances: &mut machines, alarms: &alarms };
+            scaling.call(&call, &mut world).unwrap();
+            scaling.step(&mut world);
+            let (verdict, times) = (if healthy { 25 } else { 30 }, Times::default().boot.as_secs());
+            for (second, expected) in [
+                (1, true),
+                (times - 1, true),
+                (times + 3, true),
+                (times + verdict - 1, true),
+                (times + verdict + 2, false),
+            ] {
+                scaling.step(&mut World { now: at(second), instances: &mut machines, alarms: &alarms });
+                assert_eq!(comes_up(&scaling, &machines, at(second)), expected, "{version} after {second} s");
+            }
+        }
+    }
+
+    #[test]
+    fn modelled_machines_let_time_be_as_fast_as_was_asked_for() {
+        let shared = Shared::new(Settings { speed: 900.0, ..Settings::default() }, None, None);
+        let draft = shared.draft("fleet");
+        shared.with(|state, now| state.create(&draft, now)).unwrap();
+        let set = Tree::new().set("AutoScalingGroupName", "fleet").set("DesiredCapacity", 4);
+        let call = Call { action: "SetDesiredCapacity".to_owned(), parameters: set };
+        shared.with(|state, now| state.call(&call, now)).unwrap();
+        assert_eq!(shared.clock.speed(), 900.0);
+        shared.with(|state, _| state.speed = 60.0);
+        assert_eq!(shared.clock.speed(), 60.0);
     }
 }
