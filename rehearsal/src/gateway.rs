@@ -7,6 +7,7 @@ pub(crate) mod faults;
 mod ours;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -103,6 +104,9 @@ async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> Result<Respo
     };
     let asked = Asked::read(&head.headers, head.uri.path(), &body);
     let fault = shared.faults.meet(&asked.action);
+    if asked.service == "dynamodb" && shared.dynamodb_down.load(Ordering::Relaxed) {
+        return Err(HungUp);
+    }
     let lost = fault == Some(Fault::Lost);
     match fault {
         None | Some(Fault::Lost) => {}

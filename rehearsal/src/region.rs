@@ -4,6 +4,7 @@ mod state;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use tokio::net::TcpListener;
@@ -217,6 +218,12 @@ impl Region {
     /// No fault waits any more.
     pub fn clear_faults(&self) {
         self.shared.faults.clear();
+    }
+
+    /// Whether DynamoDB is up, as it is at first. While it is down, every call of it ends with a closed connection and no answer,
+    /// whoever makes it; all else is answered.
+    pub fn dynamodb(&self, up: bool) {
+        self.shared.dynamodb_down.store(!up, Ordering::Relaxed);
     }
 
     /// How many calls of `action` there have been, faults included.

@@ -1,6 +1,7 @@
 //! What the parts of a region share.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -33,6 +34,8 @@ pub(crate) struct Shared {
     pub(crate) upstream: Option<Arc<Upstream>>,
     /// Where items are, if they are not the upstream's.
     pub(crate) dynamodb: Option<DynamoDb>,
+    /// Nobody reaches DynamoDB.
+    pub(crate) dynamodb_down: AtomicBool,
     state: Mutex<State>,
     place: Place,
 }
@@ -129,7 +132,16 @@ impl Shared {
             speed: settings.speed,
             errors: Errors { alarm: settings.errors_alarm.clone(), now: false, since: None, news: None },
         };
-        Self { settings, clock, faults: Faults::default(), upstream, dynamodb, state: Mutex::new(state), place }
+        Self {
+            settings,
+            clock,
+            faults: Faults::default(),
+            upstream,
+            dynamodb,
+            dynamodb_down: AtomicBool::new(false),
+            state: Mutex::new(state),
+            place,
+        }
     }
 
     /// Brings the state to the time that it is, and does something with it.
