@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! region.rs     Region: starts it all, stops it when dropped; what a test can ask of it
+//!   region/     state.rs (what its parts share), view.rs (what can be seen of its groups)
 //! gateway.rs    HTTP on loopback: decides which service a call is for, forwards what is not ours
 //!   gateway/    client.rs: calls to whoever is behind; faults.rs: what a test makes go wrong
 //! protocol.rs   how AWS talks: tree.rs (parameters and answers), query.rs (forms in), xml.rs (XML out and in), cbor.rs
@@ -66,5 +67,5 @@ pub use alarms::AlarmState;
 pub use clock::Clock;
 pub use gateway::faults::Fault;
 pub use instances::modelled::Behaviour;
-pub use region::{GroupBuilder, InstanceView, Region, Settings, StartError};
+pub use region::{ActivityView, GroupBuilder, InstanceView, RefreshView, Region, Settings, StartError, View};
 pub use script::ScriptError;

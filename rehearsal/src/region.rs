@@ -1,6 +1,7 @@
 //! The region: what is started, what stops it, and what a test can ask of it.
 
 mod state;
+mod view;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,13 +12,14 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 pub(crate) use self::state::{Shared, State};
+pub use self::view::{ActivityView, InstanceView, RefreshView, View};
 use crate::alarms::AlarmState;
 use crate::dynamodb::DynamoDb;
 use crate::gateway;
 use crate::gateway::client::Upstream;
 use crate::gateway::faults::Fault;
+use crate::instances::Times;
 use crate::instances::modelled::Behaviour;
-use crate::instances::{Target, Times};
 use crate::protocol::Failure;
 use crate::scaling::{Draft, Metric};
 use crate::site::{self, Site, SiteError};
@@ -98,23 +100,6 @@ pub struct Region {
     shared: Arc<Shared>,
     tasks: Vec<JoinHandle<()>>,
     site: Option<Site>,
-}
-
-/// An instance as a test sees it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct InstanceView {
-    /// `i-…`; empty until EC2 has given it one.
-    pub id: String,
-    /// `Pending`, `InService`, `Terminating` and so on.
-    pub state: String,
-    /// Whether the group takes it for healthy.
-    pub healthy: bool,
-    /// The version of the launch template.
-    pub version: String,
-    /// The Availability Zone.
-    pub zone: String,
-    /// What the load balancer says of it.
-    pub target: Target,
 }
 
 impl Region {
@@ -251,11 +236,6 @@ impl Region {
     /// A machine is gone from one moment to the next. Returns whether there was one of that id.
     pub fn kill(&self, instance_id: &str) -> bool {
         self.shared.with(|state, now| state.kill(instance_id, now))
-    }
-
-    /// The instances of a group, oldest first; those that terminate included. None if there is no such group.
-    pub fn instances(&self, group: &str) -> Vec<InstanceView> {
-        self.shared.with(|state, _| state.view(group))
     }
 
     /// The machines that boot, and what they need.

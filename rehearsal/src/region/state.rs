@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::task::JoinSet;
 
-use super::{InstanceView, Settings};
+use super::Settings;
 use crate::alarms::{self, AlarmState, Alarms};
 use crate::clock::Clock;
 use crate::dynamodb::DynamoDb;
@@ -249,21 +249,6 @@ impl State {
             self.machines.kill(ticket, now);
         }
         ticket.is_some()
-    }
-
-    pub(crate) fn view(&self, group: &str) -> Vec<InstanceView> {
-        let group = self.scaling.groups().find(|each| each.name() == group);
-        group.map_or_else(Vec::new, |group| {
-            let view = |it: &crate::scaling::Instance| InstanceView {
-                id: it.id.clone().unwrap_or_default(),
-                state: it.lifecycle.as_str().to_owned(),
-                healthy: it.is_healthy(),
-                version: it.template.version.clone(),
-                zone: it.zone.clone(),
-                target: it.target.clone(),
-            };
-            group.instances().iter().map(view).collect()
-        })
     }
 
     pub(crate) fn knows_target_group(&self, arn: &str) -> bool {

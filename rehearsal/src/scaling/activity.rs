@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::SystemTime;
 
 use crate::protocol::Tree;
+use crate::region::ActivityView;
 
 /// AWS keeps six weeks; so many are a year of a calm fleet.
 const KEPT: usize = 2_000;
@@ -84,6 +85,17 @@ impl Activities {
     /// The newest first.
     pub(crate) fn trees(&self, group: &str, arn: &str) -> Vec<Tree> {
         self.kept.iter().rev().map(|activity| activity.tree(group, arn)).collect()
+    }
+
+    /// The newest first.
+    pub(crate) fn views(&self) -> impl Iterator<Item = ActivityView> {
+        self.kept.iter().rev().map(|activity| ActivityView {
+            start: activity.start,
+            end: activity.end,
+            description: activity.description.clone(),
+            cause: activity.cause.clone(),
+            status: activity.status.to_owned(),
+        })
     }
 
     pub(crate) fn tree(&self, number: u64, group: &str, arn: &str) -> Option<Tree> {

@@ -16,6 +16,7 @@ use super::instance::Instance;
 use super::preferences::{Preferences, percent_up};
 use crate::instances::Ticket;
 use crate::protocol::Tree;
+use crate::region::RefreshView;
 
 /// As AWS names them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,6 +148,17 @@ impl Refresh {
     fn finish(&mut self, status: Status, reason: Option<String>, now: SystemTime) {
         (self.status, self.reason, self.end, self.waits_until) = (status, reason, Some(now), None);
         self.old.clear();
+    }
+
+    pub(crate) fn view(&self) -> RefreshView {
+        RefreshView {
+            id: self.id.clone(),
+            status: self.status,
+            percentage: self.percentage,
+            reason: self.reason.clone(),
+            start: self.start,
+            end: self.end,
+        }
     }
 
     /// As DescribeInstanceRefreshes has it.

@@ -10,3 +10,4 @@ mod refresh;
 mod simulate;
 mod support;
 mod upstream;
+mod view;
