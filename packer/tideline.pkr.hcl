@@ -72,6 +72,7 @@ source "amazon-ebs" "tideline" {
   communicator                          = "ssh"
   ssh_username                          = "admin"
   ssh_interface                         = var.ssh_interface
+  ssh_port                              = var.ssh_port
   ssh_timeout                           = "5m"
   temporary_key_pair_type               = "ed25519"
   temporary_security_group_source_cidrs = var.ssh_source_cidrs

@@ -96,6 +96,16 @@ variable "ssh_source_cidrs" {
   }
 }
 
+variable "ssh_port" {
+  type        = number
+  default     = 22
+  description = "Where the build instance's SSH is reached: for rehearsals, where port 22 is somebody else's."
+  validation {
+    condition     = var.ssh_port >= 1 && var.ssh_port <= 65535
+    error_message = "A port is 1 to 65535."
+  }
+}
+
 variable "source_ami_owner" {
   type        = string
   default     = "136693071363"

@@ -1,7 +1,7 @@
 """moto's server on loopback, and Terraform in a copy of the configuration that knows of nothing else."""
 
+import atexit
 import json
-import logging
 import os
 import shutil
 import signal
@@ -11,10 +11,9 @@ import tempfile
 from pathlib import Path
 
 import boto3
-import repair  # noqa: F401, for what it does to moto
-from moto.server import ThreadedMotoServer
 
 ROOT = Path(__file__).resolve().parents[2]
+SERVER = ROOT.parent / "rehearsal" / "moto" / "server.py"
 REGION = "eu-west-1"
 
 # The one thing about the provider that no variable of the environment says: moto has no host for each bucket.
@@ -22,13 +21,12 @@ OVERRIDE = 'provider "aws" {\n  s3_use_path_style = true\n}\n'
 
 
 def start_server() -> str:
-    """Starts moto's server on a free port and returns its URL. It ends with this process."""
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    os.environ["MOTO_ACM_VALIDATION_WAIT"] = "0"
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    return f"http://{host}:{port}"
+    """Starts moto's server on a free port and returns its URL. It ends with this process, whose pipe it reads."""
+    server = subprocess.Popen([sys.executable, SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    atexit.register(server.communicate, timeout=20)
+    url = server.stdout.readline().strip()
+    assert url.startswith("http://127.0.0.1:"), url
+    return url
 
 
 class Clients:
