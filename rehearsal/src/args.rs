@@ -30,7 +30,7 @@ pub enum Command {
     Region(Region),
     /// The same with machines that boot: a network of their own, a metadata service, a load balancer. Needs root.
     ///
-    /// Prints the endpoint, for AWS_ENDPOINT_URL, when it listens; and removes everything when it ends.
+    /// Prints the environment for AWS's tools when it listens, as a shell reads it; and removes everything when it ends.
     Up(Up),
     /// Remove what a run that crashed left: its machines, mounts, control groups, processes and network, and nothing else.
     Down {
@@ -53,7 +53,7 @@ const FOLDER: &str = "target/rehearsal";
 pub struct Up {
     /// Settings of the region.
     #[command(flatten)]
-    pub region: Region,
+    common: Common,
     /// Where the run's files are kept: consoles of machines, the balancer's configuration and log
     #[arg(long, value_name = "FOLDER", default_value = FOLDER)]
     folder: PathBuf,
@@ -80,19 +80,37 @@ impl Up {
             balancer: self.balancer,
             allowance: Allowance { cpus: self.cpus, memory: self.memory },
         };
-        Settings { site: Some(site), ..self.region.settings() }
+        Settings { site: Some(site), ..self.common.settings() }
     }
 }
 
-/// Settings of a region.
+/// Settings of a region without machines.
 #[derive(Args, Debug)]
 pub struct Region {
-    /// Address and port to listen on, on loopback; port 0 takes a free one
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
-    listen: SocketAddr,
+    /// What every region has.
+    #[command(flatten)]
+    common: Common,
     /// Who answers the other services, as http://127.0.0.1:5000; instances are then launched there
     #[arg(long, value_name = "URL")]
     upstream: Option<String>,
+    /// How instances of a version of the launch template behave: healthy, never-healthy or errors; may be repeated
+    #[arg(long, value_name = "VERSION=BEHAVIOUR", value_parser = behaviour)]
+    pub behave: Vec<(String, Behaviour)>,
+}
+
+impl Region {
+    /// The settings that it asks for.
+    pub fn settings(&self) -> Settings {
+        Settings { upstream: self.upstream.clone(), ..self.common.settings() }
+    }
+}
+
+/// Settings of every region.
+#[derive(Args, Debug)]
+struct Common {
+    /// Address and port to listen on, on loopback; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
     /// How many of the region's seconds pass in one; where machines boot, only while none of them comes up
     #[arg(long, value_name = "TIMES", default_value_t = 1.0, value_parser = speed)]
     speed: f64,
@@ -102,20 +120,15 @@ pub struct Region {
     /// The alarm that goes off when instances fail requests
     #[arg(long, value_name = "NAME", default_value = "tideline-5xx")]
     errors_alarm: String,
-    /// How instances of a version of the launch template behave: healthy, never-healthy or errors; may be repeated
-    #[arg(long, value_name = "VERSION=BEHAVIOUR", value_parser = behaviour)]
-    pub behave: Vec<(String, Behaviour)>,
     /// How long a refresh may replace nothing before it fails, in the region's time
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = humantime::parse_duration)]
     refresh_limit: Duration,
 }
 
-impl Region {
-    /// The settings that it asks for.
-    pub fn settings(&self) -> Settings {
+impl Common {
+    fn settings(&self) -> Settings {
         Settings {
             listen: self.listen,
-            upstream: self.upstream.clone(),
             speed: self.speed,
             name: self.region.clone(),
             errors_alarm: self.errors_alarm.clone(),
@@ -163,13 +176,13 @@ mod tests {
         for wrong in ["--speed -1", "--speed inf", "--behave 3", "--behave 3=ill", "--listen 80", "--refresh-limit x"] {
             assert!(parse(&format!("it region {wrong}")).is_err(), "{wrong}");
         }
-        let Command::Up(up) = parse("it up --upstream http://127.0.0.1:5000 --cpus 0.5").unwrap().command else {
+        let Command::Up(up) = parse("it up --cpus 0.5").unwrap().command else {
             panic!("not up");
         };
         let site = up.settings().site.unwrap();
         assert_eq!((site.allowance.cpus, site.allowance.memory), (0.5, 1024));
         assert_eq!(site.balancer, IpAddr::from([127, 53, 0, 1]));
-        for wrong in ["--cpus 0", "--cpus NaN", "--memory 1", "--balancer localhost"] {
+        for wrong in ["--upstream http://127.0.0.1:5000", "--cpus 0", "--cpus NaN", "--memory 1", "--balancer localhost"] {
             assert!(parse(&format!("it up {wrong}")).is_err(), "{wrong}");
         }
     }

@@ -111,10 +111,12 @@ impl Balancer {
     /// Where requests are to be sent, once something listens.
     pub fn url(&self) -> Option<String> {
         let port = self.state().settings.as_ref()?.listeners.iter().map(|listener| listener.port).min()?;
-        Some(match self.listen {
-            IpAddr::V4(address) => format!("http://{address}:{port}"),
-            IpAddr::V6(address) => format!("http://[{address}]:{port}"),
-        })
+        Some(format!("http://{}:{port}", self.host()))
+    }
+
+    /// The host of its URLs.
+    pub(crate) fn host(&self) -> String {
+        host(self.listen)
     }
 
     /// Ends HAProxy, also one that an earlier run left.
@@ -211,6 +213,14 @@ impl Balancer {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An address, as a URL has it.
+pub(crate) fn host(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => format!("[{address}]"),
     }
 }
 

@@ -4,6 +4,7 @@
 
 pub(crate) mod client;
 pub(crate) mod faults;
+mod name;
 mod ours;
 
 use std::sync::Arc;
@@ -121,7 +122,11 @@ async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> Result<Respo
             Some(upstream) => {
                 let forwarded = upstream.forward(Request::from_parts(head, Full::new(body))).await;
                 ours::notice(&shared, &asked, forwarded.as_ref().is_ok_and(|answer| answer.status().is_success()));
-                forwarded.unwrap_or_else(|failure| refusal(&failure, asked.format, &asked.service))
+                let answer = match forwarded {
+                    Ok(answer) => name::reachable(&shared, &asked, answer).await,
+                    Err(failure) => Err(failure),
+                };
+                answer.unwrap_or_else(|failure| refusal(&failure, asked.format, &asked.service))
             }
             None => {
                 let (service, action) = (&asked.service, &asked.action);

@@ -4,7 +4,8 @@
 //! region.rs     Region: starts it all, stops it when dropped; what a test can ask of it
 //!   region/     state.rs (what its parts share), view.rs (what can be seen of its groups)
 //! gateway.rs    HTTP on loopback: decides which service a call is for, forwards what is not ours
-//!   gateway/    client.rs: calls to whoever is behind; faults.rs: what a test makes go wrong
+//!   gateway/    client.rs: calls to whoever is behind; name.rs: the load balancer's; faults.rs: what a test makes go wrong
+//! moto.rs       who is behind, where machines boot: moto's server, with the Python files of moto/
 //! protocol.rs   how AWS talks: tree.rs (parameters and answers), query.rs (forms in), xml.rs (XML out and in), cbor.rs
 //! scaling.rs    EC2 Auto Scaling, a model with one step(now) and no clock of its own
 //!   scaling/    api/ (its actions), group/ (what it is asked and has), capacity.rs (what it launches and terminates),
@@ -20,6 +21,7 @@
 //!   metadata.rs the metadata service on 169.254.169.254, as IMDSv2
 //!   balancer.rs HAProxy, driven from what Terraform made
 //! dynamodb.rs   items, in dynoxide
+//! environment.rs  what leads AWS's own tools here
 //! clock.rs      time, as fast as one likes
 //! simulate.rs   the same scaling and refresh on a simulated clock, for fleets that no machine can boot
 //! args.rs       the command line of `tideline-rehearsal`
@@ -49,11 +51,13 @@ pub mod balancer;
 mod clock;
 mod complain;
 pub mod dynamodb;
+mod environment;
 mod gateway;
 pub mod instances;
 pub mod machines;
 pub mod metadata;
 mod metrics;
+mod moto;
 pub mod network;
 pub mod protocol;
 mod region;
@@ -65,7 +69,9 @@ mod targets;
 
 pub use alarms::AlarmState;
 pub use clock::Clock;
+pub use environment::exports;
 pub use gateway::faults::Fault;
 pub use instances::modelled::Behaviour;
+pub use moto::MotoError;
 pub use region::{ActivityView, GroupBuilder, InstanceView, RefreshView, Region, Settings, StartError, View};
 pub use script::ScriptError;

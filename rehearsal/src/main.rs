@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
+use std::pin::Pin;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -12,15 +13,15 @@ use clap::Parser;
 use tideline_rehearsal::args::{self, Command, CommandLine};
 use tideline_rehearsal::site::Site;
 use tideline_rehearsal::{Region, Settings, simulate};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 #[tokio::main]
 #[expect(clippy::print_stderr, reason = "it is what the program says to its user")]
 async fn main() -> ExitCode {
     let done = match CommandLine::parse().command {
-        Command::Region(wanted) => region(wanted.settings(), &wanted).await,
-        Command::Up(wanted) => region(wanted.settings(), &wanted.region).await,
+        Command::Region(wanted) => region(&wanted).await,
+        Command::Up(wanted) => up(wanted.settings()).await,
         Command::Down { folder } => Site::down(&folder).await.map_err(|error| error.to_string()),
         Command::Simulate(wanted) => match wanted.settings() {
             Ok(settings) => simulate(&settings, &wanted.out),
@@ -49,22 +50,61 @@ fn simulate(settings: &simulate::Settings, out: &Path) -> Result<(), String> {
     told.or_else(|error| if error.kind() == ErrorKind::BrokenPipe { Ok(()) } else { Err(error.to_string()) })
 }
 
-async fn region(settings: Settings, wanted: &args::Region) -> Result<(), String> {
-    let no_signals = |error| format!("no signals: {error}");
-    let mut terminate = signal(SignalKind::terminate()).map_err(no_signals)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signals)?;
-    let region = Region::start(settings).await.map_err(|error| error.to_string())?;
+async fn region(wanted: &args::Region) -> Result<(), String> {
+    let mut end = End::new()?;
+    let region = Region::start(wanted.settings()).await.map_err(|error| error.to_string())?;
     for (version, behaviour) in &wanted.behave {
         region.behave(version, behaviour.clone());
     }
-    writeln!(std::io::stdout(), "{}", region.endpoint())
-        .map_err(|error| format!("nobody reads the endpoint: {error}"))?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-        () = closed() => {}
-    }
+    say(format_args!("{}", region.endpoint()))?;
+    end.comes().await;
     region.stop().await.map_err(|error| error.to_string())
+}
+
+async fn up(settings: Settings) -> Result<(), String> {
+    let mut end = End::new()?;
+    let folder = settings.site.as_ref().map(|site| site.folder.clone());
+    let region = tokio::select! {
+        started = Region::start(settings) => started.map_err(|error| error.to_string())?,
+        () = end.comes() => {
+            // What was begun is not the region's yet.
+            Site::down(&folder.unwrap_or_default()).await.map_err(|error| error.to_string())?;
+            return Err("ended before it was up".to_owned());
+        }
+    };
+    if let Err(error) = say(format_args!("{}", tideline_rehearsal::exports(&region))) {
+        region.stop().await.map_err(|error| error.to_string())?;
+        return Err(error);
+    }
+    end.comes().await;
+    region.stop().await.map_err(|error| error.to_string())
+}
+
+fn say(what: std::fmt::Arguments<'_>) -> Result<(), String> {
+    writeln!(std::io::stdout(), "{what}").map_err(|error| format!("nobody reads the endpoint: {error}"))
+}
+
+/// When the program is to end.
+struct End {
+    terminate: Signal,
+    interrupt: Signal,
+    closed: Pin<Box<dyn Future<Output = ()>>>,
+}
+
+impl End {
+    fn new() -> Result<Self, String> {
+        let on = |kind| signal(kind).map_err(|error| format!("no signals: {error}"));
+        let (terminate, interrupt) = (on(SignalKind::terminate())?, on(SignalKind::interrupt())?);
+        Ok(Self { terminate, interrupt, closed: Box::pin(closed()) })
+    }
+
+    async fn comes(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+            () = &mut self.closed => {}
+        }
+    }
 }
 
 /// Returns when standard input is a pipe and its other end is closed: whoever started it is gone. Of anything else, as the

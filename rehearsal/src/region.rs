@@ -15,11 +15,13 @@ pub(crate) use self::state::{Shared, State};
 pub use self::view::{ActivityView, InstanceView, RefreshView, View};
 use crate::alarms::AlarmState;
 use crate::dynamodb::DynamoDb;
+use crate::environment;
 use crate::gateway;
 use crate::gateway::client::Upstream;
 use crate::gateway::faults::Fault;
 use crate::instances::Times;
 use crate::instances::modelled::Behaviour;
+use crate::moto::{Moto, MotoError};
 use crate::protocol::Failure;
 use crate::scaling::{Draft, Metric};
 use crate::site::{self, Site, SiteError};
@@ -44,7 +46,7 @@ pub struct Settings {
     pub errors_alarm: String,
     /// A refresh that replaces nothing for so long fails. An hour on AWS.
     pub refresh_limit: Duration,
-    /// Machines that boot, and what they need; it wants an upstream. Without one they are modelled.
+    /// Machines that boot, and what they need; without an upstream, moto's server is started. Otherwise they are modelled.
     pub site: Option<site::Settings>,
 }
 
@@ -73,15 +75,15 @@ pub enum StartError {
     /// It must not be reached from outside: it believes every signature.
     #[error("{0} is not on loopback, and the region lets everybody in: listen on 127.0.0.1")]
     NotLoopback(SocketAddr),
-    /// Machines that boot are launched by somebody.
-    #[error("machines need an EC2 behind the region: name moto's server as its upstream")]
-    NobodyBehind,
     /// The embedded DynamoDB does not open.
     #[error("the embedded DynamoDB does not start: {0}")]
     DynamoDb(String),
     /// The network and what is in it cannot be.
     #[error(transparent)]
     Site(#[from] SiteError),
+    /// Nobody is behind it.
+    #[error(transparent)]
+    Moto(#[from] MotoError),
     /// The upstream is no URL of the form `http://HOST:PORT`.
     #[error("upstream {0}: {1}")]
     Upstream(String, String),
@@ -100,6 +102,7 @@ pub struct Region {
     shared: Arc<Shared>,
     tasks: Vec<JoinHandle<()>>,
     site: Option<Site>,
+    moto: Option<Moto>,
 }
 
 impl Region {
@@ -113,15 +116,23 @@ impl Region {
             .upstream
             .as_deref()
             .map(|url| Upstream::new(url, &settings.name).map_err(|error| StartError::Upstream(url.to_owned(), error)));
-        let upstream = upstream.transpose()?.map(Arc::new);
+        let mut upstream = upstream.transpose()?.map(Arc::new);
         let listener = TcpListener::bind(listen).await.map_err(|error| StartError::Listen(listen, error))?;
         let address = listener.local_addr().map_err(|error| StartError::Listen(listen, error))?;
         let mut tasks = Vec::new();
-        let (mut site, mut api, mut booted) = (None, None, None);
+        let (mut site, mut api, mut booted, mut moto) = (None, None, None, None);
         if let Some(wanted) = &settings.site {
-            let behind = upstream.clone().ok_or(StartError::NobodyBehind)?;
             let dynamodb = DynamoDb::new().map_err(StartError::DynamoDb)?;
             let (made, listener, metadata) = Site::start(wanted).await?;
+            let behind = match upstream.take() {
+                Some(given) => given,
+                None => {
+                    let (process, started) = behind(&made, &settings.name).await?;
+                    moto = Some(process);
+                    started
+                }
+            };
+            upstream = Some(Arc::clone(&behind));
             tasks.extend([metadata, tokio::spawn(made.balancer.clone().run(behind))]);
             booted = Some((made.clone(), dynamodb));
             (site, api) = (Some(made), Some(listener));
@@ -136,12 +147,18 @@ impl Region {
         if let Some(upstream) = shared.upstream.clone() {
             tasks.push(tokio::spawn(state::keep_alarms(Arc::clone(&shared), upstream)));
         }
-        Ok(Self { endpoint: format!("http://{address}"), shared, tasks, site })
+        Ok(Self { endpoint: format!("http://{address}"), shared, tasks, site, moto })
     }
 
     /// `http://127.0.0.1:PORT`, for `AWS_ENDPOINT_URL`.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
+    }
+
+    /// What leads AWS's own tools here, and nowhere else: names of variables, and their values. With machines that boot, also
+    /// what Packer is to do otherwise.
+    pub fn environment(&self) -> Vec<(String, String)> {
+        environment::variables(&self.endpoint, &self.shared.settings.name, self.moto.is_some())
     }
 
     /// The region's time now, which is that of all its answers. It begins as the machine's and then runs `speed` times as fast.
@@ -252,11 +269,31 @@ impl Region {
         }
         let mut tasks = self.shared.with(|state, _| state.machines.take_tasks());
         tasks.shutdown().await;
-        match &self.site {
+        let stopped = match &self.site {
             Some(site) => site.stop().await,
             None => Ok(()),
+        };
+        if let Some(moto) = self.moto.take() {
+            moto.stop().await;
         }
+        stopped
     }
+}
+
+/// Starts moto's server beside a site's machines. Nothing of the site is left if it does not start.
+async fn behind(site: &Site, region: &str) -> Result<(Moto, Arc<Upstream>), StartError> {
+    let started = async {
+        let moto = Moto::start(site).await?;
+        let upstream = Upstream::new(moto.url(), region);
+        let upstream = upstream.map_err(|error| StartError::Upstream(moto.url().to_owned(), error))?;
+        Ok((moto, Arc::new(upstream)))
+    }
+    .await;
+    if started.is_err() {
+        // What went wrong first is what is told.
+        let _second = site.stop().await;
+    }
+    started
 }
 
 impl Drop for Region {

@@ -6,12 +6,13 @@ use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::balancer::Balancer;
+use crate::balancer::{self, Balancer};
 use crate::machines::{Allowance, Machines};
 use crate::metadata::Metadata;
 use crate::network::{GATEWAY, METADATA, Network};
@@ -19,15 +20,21 @@ use crate::script::ScriptError;
 
 /// The port at which machines reach the region.
 const API: u16 = 4566;
+/// The port of the load balancer's first listener.
+const HTTP: u16 = 80;
 /// Programs, and Debian's packages that have them.
-const TOOLS: [(&str, &str); 6] = [
+const TOOLS: [(&str, &str); 8] = [
     ("bash", "bash"),
+    ("flock", "util-linux"),
     ("haproxy", "haproxy"),
     ("ip", "iproute2"),
+    ("mmdebstrap", "mmdebstrap"),
     ("nsenter", "util-linux"),
     ("pgrep", "procps"),
     ("systemd-nspawn", "systemd-container"),
 ];
+/// What the root file systems of Debian are checked with.
+const KEYRING: (&str, &str) = ("/usr/share/keyrings/debian-archive-keyring.gpg", "debian-archive-keyring");
 
 /// What a run is to have.
 #[derive(Clone, Debug)]
@@ -42,6 +49,13 @@ pub struct Settings {
     pub allowance: Allowance,
 }
 
+impl Settings {
+    /// The host of the balancer's URLs.
+    pub(crate) fn balancer_host(&self) -> String {
+        balancer::host(self.balancer)
+    }
+}
+
 /// Why a run cannot be.
 #[derive(Debug, thiserror::Error)]
 pub enum SiteError {
@@ -54,6 +68,9 @@ pub enum SiteError {
     /// It must not be reached from outside.
     #[error("{0} is not on loopback: let the balancer listen on 127.0.0.1, or another address that begins with 127")]
     NotLoopback(IpAddr),
+    /// Somebody else listens there.
+    #[error("the load balancer cannot listen on {0}: {1}; give it another address, as --balancer 127.53.0.2")]
+    Taken(SocketAddr, io::Error),
     /// Another run has the folder.
     #[error("a rehearsal runs in {0} already, as process {1}: end that one first, or take another folder")]
     Running(String, u32),
@@ -87,7 +104,7 @@ impl Site {
         if !rustix::process::geteuid().is_root() {
             return Err(SiteError::NotRoot);
         }
-        let missing = missing();
+        let missing = missing().await;
         if !missing.is_empty() {
             return Err(SiteError::Missing(missing.into_iter().collect::<Vec<_>>().join(" ")));
         }
@@ -96,7 +113,7 @@ impl Site {
         }
         let site = Self::in_folder(settings)?;
         site.clean_up().await?;
-        let begun = site.begin().await;
+        let begun = site.begin(settings.balancer).await;
         if begun.is_err() {
             // What went wrong first is what is told.
             let _second = site.clean_up().await;
@@ -136,6 +153,26 @@ impl Site {
         (named && root.is_dir()).then_some(root)
     }
 
+    /// Where the first load balancer is, once Terraform has made it: the URL of the page.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.balancer.host())
+    }
+
+    /// Where its files are kept.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Root file systems of images, in folders named by the images' ids.
+    pub fn images(&self) -> &Path {
+        &self.images
+    }
+
+    /// The name of its network namespace.
+    pub fn namespace(&self) -> &str {
+        self.network.namespace()
+    }
+
     /// What each machine may use.
     pub fn allowance(&self) -> Allowance {
         self.allowance
@@ -153,7 +190,7 @@ impl Site {
         Ok(Self {
             machines: Machines::new(&folder, &network),
             balancer: Balancer::new(&folder, network.namespace(), settings.balancer),
-            images: settings.images.canonicalize().unwrap_or_else(|_| settings.images.clone()),
+            images: std::path::absolute(&settings.images).map_err(fault)?,
             allowance: settings.allowance,
             metadata: Metadata::default(),
             network,
@@ -161,11 +198,14 @@ impl Site {
         })
     }
 
-    async fn begin(&self) -> Result<(TcpListener, JoinHandle<()>), SiteError> {
+    async fn begin(&self, balancer: IpAddr) -> Result<(TcpListener, JoinHandle<()>), SiteError> {
         let pid = std::process::id();
         let mine = format!("{pid} {}", started(pid).unwrap_or_default());
         fs::write(self.folder.join("run.pid"), mine)
             .map_err(|error| SiteError::Io(self.folder.display().to_string(), error))?;
+        // HAProxy listens when Terraform has made a listener, which is late to be told that it cannot.
+        let http = SocketAddr::from((balancer, HTTP));
+        drop(std::net::TcpListener::bind(http).map_err(|error| SiteError::Taken(http, error))?);
         self.network.up().await?;
         let listen = |address: Ipv4Addr, port| {
             let address = SocketAddr::from((address, port));
@@ -194,10 +234,22 @@ impl Site {
 }
 
 /// Debian's packages that are missing.
-fn missing() -> BTreeSet<&'static str> {
+async fn missing() -> BTreeSet<&'static str> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = |tool: &str| std::env::split_paths(&path).any(|folder| folder.join(tool).is_file());
-    TOOLS.iter().filter(|(tool, _)| !found(tool)).map(|(_, package)| *package).collect()
+    let mut missing: BTreeSet<_> =
+        TOOLS.iter().filter(|(tool, _)| !found(tool)).map(|(_, package)| *package).collect();
+    if !Path::new(KEYRING.0).exists() {
+        missing.insert(KEYRING.1);
+    }
+    // Debian has the part of Python that makes virtual environments in a package of its own.
+    let mut python = tokio::process::Command::new("python3");
+    let venv = python.args(["-c", "import ensurepip"]).stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    let venv = tokio::time::timeout(Duration::from_secs(20), venv.status()).await;
+    if !matches!(venv, Ok(Ok(status)) if status.success()) {
+        missing.insert("python3-venv");
+    }
+    missing
 }
 
 /// The process whose run is in a folder, if it lives.
