@@ -10,7 +10,7 @@ PROFILE ?= scale-out
 CARGO_TEST := cargo test --locked --workspace --features tideline-loadtest/aws
 
 .PHONY: help run test load-test check conformance chaos soak fuzz sbom image image-check machines-check terraform-check terraform-moto region-check deploy-check \
-  simulate preflight build-app deploy plan rollback status logs cost destroy
+  rehearse simulate preflight build-app deploy plan rollback status logs cost destroy
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +62,12 @@ cost: ## what a month of it costs, estimated: RATE=requests a second
 
 destroy: ## remove all of it, and prove that nothing is left; asks for its name, or CONFIRM=name
 	terraform/scripts/destroy
+
+rehearse: ## the whole life of a deployment on this machine, with no AWS account: target/rehearsal/report.html; needs root, and says what else
+	cargo build --locked --profile optimized --package tideline-server --no-default-features
+	cargo build --locked --profile optimized --package tideline-fleet --package tideline-loadtest --package tideline-rehearsal \
+	  --features tideline-loadtest/aws
+	$${CARGO_TARGET_DIR:-target}/optimized/tideline-rehearsal run $(ARGS)
 
 simulate: ## a day of a fleet on a simulated clock, in seconds: ARGS='--spike 3 --max 20'; writes target/rehearsal/simulation
 	cargo run --locked --profile optimized --package tideline-rehearsal -- simulate $(ARGS)

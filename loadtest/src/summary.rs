@@ -63,7 +63,7 @@ pub fn summarize(settings: &Settings, run: &str, spans: &[Span], records: &Recor
         run: run.to_owned(),
         profile: settings.profile.clone(),
         url: settings.target.url().to_string(),
-        started: humantime::format_rfc3339_seconds(*wall).to_string(),
+        started: humantime::format_rfc3339_millis(*wall).to_string(),
         duration: *duration,
         interrupted: interrupted.map(str::to_owned),
         planned: *due,

@@ -32,6 +32,14 @@ pub enum Command {
     ///
     /// Prints the environment for AWS's tools when it listens, as a shell reads it; and removes everything when it ends.
     Up(Up),
+    /// Rehearse the whole life of a deployment in such a region: build, bake, apply, load, versions good and bad, faults, destroy.
+    ///
+    /// Works on a copy of the checkout that it is started in, and needs root, Terraform and Packer. Tells its progress, and
+    /// writes report.html and report.json. Exit codes: 0 all held; 1 something did not; 69 it cannot begin here.
+    #[command(mut_arg("speed", |it| it.default_value("12")))]
+    #[command(mut_arg("cpus", |it| it.default_value("0.4")))]
+    #[command(mut_arg("memory", |it| it.default_value("512")))]
+    Run(Up),
     /// Remove what a run that crashed left: its machines, mounts, control groups, processes and network, and nothing else.
     Down {
         /// The run's folder
@@ -120,6 +128,9 @@ struct Common {
     /// The alarm that goes off when instances fail requests
     #[arg(long, value_name = "NAME", default_value = "tideline-5xx")]
     errors_alarm: String,
+    /// The alarm that goes off when an instance that boots is unhealthy for minutes
+    #[arg(long, value_name = "NAME", default_value = "tideline-unhealthy")]
+    unhealthy_alarm: String,
     /// How long a refresh may replace nothing before it fails, in the region's time
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = humantime::parse_duration)]
     refresh_limit: Duration,
@@ -132,6 +143,7 @@ impl Common {
             speed: self.speed,
             name: self.region.clone(),
             errors_alarm: self.errors_alarm.clone(),
+            unhealthy_alarm: self.unhealthy_alarm.clone(),
             refresh_limit: self.refresh_limit,
             ..Settings::default()
         }

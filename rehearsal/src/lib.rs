@@ -61,6 +61,7 @@ mod moto;
 pub mod network;
 pub mod protocol;
 mod region;
+pub mod rehearse;
 pub mod scaling;
 mod script;
 pub mod simulate;

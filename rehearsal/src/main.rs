@@ -12,7 +12,7 @@ use std::time::Instant;
 use clap::Parser;
 use tideline_rehearsal::args::{self, Command, CommandLine};
 use tideline_rehearsal::site::Site;
-use tideline_rehearsal::{Region, Settings, simulate};
+use tideline_rehearsal::{Region, Settings, rehearse, simulate};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -20,6 +20,10 @@ use tokio::sync::oneshot;
 #[expect(clippy::print_stderr, reason = "it is what the program says to its user")]
 async fn main() -> ExitCode {
     let done = match CommandLine::parse().command {
+        Command::Run(wanted) => match rehearse(&wanted.settings()).await {
+            Ok(code) => return code,
+            Err(error) => Err(error),
+        },
         Command::Region(wanted) => region(&wanted).await,
         Command::Up(wanted) => up(wanted.settings()).await,
         Command::Down { folder } => Site::down(&folder).await.map_err(|error| error.to_string()),
@@ -78,6 +82,35 @@ async fn up(settings: Settings) -> Result<(), String> {
     }
     end.comes().await;
     region.stop().await.map_err(|error| error.to_string())
+}
+
+/// Rehearses here, and says whether all of it held.
+async fn rehearse(region: &Settings) -> Result<ExitCode, String> {
+    let mut end = End::new()?;
+    let site = region.site.clone().ok_or("a rehearsal needs machines")?;
+    let here = |error: std::io::Error| format!("where is this? {error}");
+    let program = std::env::current_exe().map_err(here)?;
+    let settings = rehearse::Settings {
+        project: std::env::current_dir().map_err(here)?,
+        programs: program.parent().map(Path::to_owned).unwrap_or_default(),
+        region: Settings { site: None, ..region.clone() },
+        site: site.clone(),
+    };
+    let ran = tokio::select! {
+        ran = rehearse::run(&settings) => ran,
+        () = end.comes() => Err("ended before its time".to_owned()),
+    };
+    let outcome = match ran {
+        Ok(outcome) => outcome,
+        Err(why) => {
+            // What was begun is removed here.
+            Site::down(&site.folder).await.map_err(|error| format!("{why}; and then {error}"))?;
+            return Err(why);
+        }
+    };
+    rehearse::write(&outcome, &site.folder).map_err(|error| format!("{}: {error}", site.folder.display()))?;
+    say(format_args!("{}\n{}", rehearse::text(&outcome), site.folder.join("report.html").display()))?;
+    Ok(if outcome.passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn say(what: std::fmt::Arguments<'_>) -> Result<(), String> {

@@ -2,6 +2,7 @@
 
 mod state;
 mod view;
+mod watch;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -44,6 +45,8 @@ pub struct Settings {
     pub times: Times,
     /// The alarm that goes off when instances fail requests.
     pub errors_alarm: String,
+    /// The alarm that goes off when an instance is unhealthy for minutes. Of machines that boot only.
+    pub unhealthy_alarm: String,
     /// A refresh that replaces nothing for so long fails. An hour on AWS.
     pub refresh_limit: Duration,
     /// Machines that boot, and what they need; without an upstream, moto's server is started. Otherwise they are modelled.
@@ -60,6 +63,7 @@ impl Default for Settings {
             account: "123456789012".to_owned(),
             times: Times::default(),
             errors_alarm: "tideline-5xx".to_owned(),
+            unhealthy_alarm: "tideline-unhealthy".to_owned(),
             refresh_limit: Duration::from_secs(3600),
             site: None,
         }

@@ -235,10 +235,8 @@ impl Site {
 
 /// Debian's packages that are missing.
 async fn missing() -> BTreeSet<&'static str> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = |tool: &str| std::env::split_paths(&path).any(|folder| folder.join(tool).is_file());
     let mut missing: BTreeSet<_> =
-        TOOLS.iter().filter(|(tool, _)| !found(tool)).map(|(_, package)| *package).collect();
+        TOOLS.iter().filter(|(tool, _)| !is_installed(tool)).map(|(_, package)| *package).collect();
     if !Path::new(KEYRING.0).exists() {
         missing.insert(KEYRING.1);
     }
@@ -250,6 +248,12 @@ async fn missing() -> BTreeSet<&'static str> {
         missing.insert("python3-venv");
     }
     missing
+}
+
+/// Whether a program is in the path.
+pub(crate) fn is_installed(tool: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(tool).is_file())
 }
 
 /// The process whose run is in a folder, if it lives.

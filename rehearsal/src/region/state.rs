@@ -8,7 +8,8 @@ use std::time::{Duration, SystemTime};
 use tokio::task::JoinSet;
 
 use super::Settings;
-use crate::alarms::{self, AlarmState, Alarms};
+use super::watch::{Of, Watch};
+use crate::alarms::{self, Alarms};
 use crate::clock::Clock;
 use crate::dynamodb::DynamoDb;
 use crate::gateway::client::{CLOUDWATCH, Upstream};
@@ -21,9 +22,6 @@ use crate::protocol::query::Call;
 use crate::protocol::{Failure, Tree};
 use crate::scaling::{Draft, Metric, Place, Scaling, World, minute, since};
 use crate::site::Site;
-
-/// Two datapoints of a minute each, as the alarm on failed requests has them.
-const EVALUATION: Duration = Duration::from_secs(120);
 
 /// The region, as its tasks share it.
 #[derive(Debug)]
@@ -53,7 +51,7 @@ pub(crate) struct State {
     pub(crate) alarms: Alarms,
     /// How fast time is while nothing but waiting happens.
     pub(super) speed: f64,
-    errors: Errors,
+    watches: Vec<Watch>,
     /// The time of the last step.
     stepped: SystemTime,
     /// The minute that the CPU was last read in.
@@ -103,16 +101,6 @@ impl Machines {
     }
 }
 
-/// Whether instances fail requests, and since when they do or do not.
-#[derive(Debug)]
-struct Errors {
-    alarm: String,
-    now: bool,
-    since: Option<SystemTime>,
-    /// What the upstream, which keeps the alarm, is to be told.
-    news: Option<AlarmState>,
-}
-
 impl Shared {
     pub(crate) fn new(settings: Settings, upstream: Option<Arc<Upstream>>, booted: Option<(Site, DynamoDb)>) -> Self {
         let (site, dynamodb) = booted.unzip();
@@ -130,7 +118,10 @@ impl Shared {
             machines,
             alarms: Alarms::default(),
             speed: settings.speed,
-            errors: Errors { alarm: settings.errors_alarm.clone(), now: false, since: None, news: None },
+            watches: vec![
+                Watch::new(&settings.errors_alarm, Of::Errors),
+                Watch::new(&settings.unhealthy_alarm, Of::Unhealthy),
+            ],
         };
         Self {
             settings,
@@ -182,7 +173,7 @@ impl State {
         self.stepped = now;
         let (scaling, mut world) = self.world(now);
         scaling.step(&mut world);
-        self.watch_errors(now);
+        self.watch(now);
         self.read_cpu(now);
     }
 
@@ -222,19 +213,22 @@ impl State {
         scaling.create(draft, &mut world)
     }
 
-    /// Lets the alarm on failed requests follow the instances that fail them.
-    fn watch_errors(&mut self, now: SystemTime) {
+    /// Lets the alarms follow what becomes of the instances.
+    fn watch(&mut self, now: SystemTime) {
         let tickets: Vec<_> = self.tickets().collect();
-        let fail = tickets.into_iter().any(|ticket| self.machines.instances().errs(ticket, now));
-        if fail != self.errors.now {
-            (self.errors.now, self.errors.since) = (fail, Some(now));
+        let (mut fails, mut unhealthy) = (false, false);
+        // Of modelled machines it is said how long it takes them to fail a rollout.
+        let real = matches!(self.machines, Machines::Booted(_));
+        for ticket in tickets {
+            let instances = self.machines.instances();
+            fails |= instances.errs(ticket, now);
+            unhealthy |= real && matches!(instances.target(ticket, now), Target::Unhealthy { .. });
         }
-        if let Some(since) = self.errors.since
-            && self::since(since, now) >= EVALUATION
-        {
-            let state = if fail { AlarmState::Alarm } else { AlarmState::Ok };
-            self.alarms.set(&self.errors.alarm, state, now);
-            (self.errors.since, self.errors.news) = (None, Some(state));
+        for watch in &mut self.watches {
+            let so = if watch.of == Of::Errors { fails } else { unhealthy };
+            if let Some(state) = watch.see(so, now) {
+                self.alarms.set(&watch.alarm, state, now);
+            }
         }
     }
 
@@ -266,17 +260,17 @@ fn comes_up(scaling: &Scaling, machines: &dyn Instances, now: SystemTime) -> boo
     })
 }
 
-/// Tells the upstream when the alarm on failed requests changes, and asks it for the states of the alarms that refreshes watch,
+/// Tells the upstream when an alarm that is watched here changes, and asks it for the states of the alarms that refreshes watch,
 /// for as long as it runs.
 pub(super) async fn keep_alarms(shared: Arc<Shared>, upstream: Arc<Upstream>) {
     loop {
         tokio::time::sleep(Duration::from_millis(500)).await;
-        let news = shared.with(|state, _| state.errors.news.take().map(|news| (state.errors.alarm.clone(), news)));
-        if let Some((name, news)) = news {
+        let news: Vec<_> = shared.with(|state, _| state.watches.iter_mut().filter_map(Watch::news).collect());
+        for (name, news) in news {
             let parameters = Tree::new()
                 .set("AlarmName", name)
                 .set("StateValue", news.as_str())
-                .set("StateReason", "Instances of the pretend region fail requests, or no longer do");
+                .set("StateReason", "Instances of the pretend region fail requests or health checks, or no longer do");
             // An alarm that was deleted meanwhile is nobody's loss.
             let _told = upstream.ask(CLOUDWATCH, "SetAlarmState", parameters).await;
         }

@@ -1,0 +1,96 @@
+//! The alarms that a rollout watches: what they are of happens here, even where it is somebody behind who keeps them.
+
+use std::time::{Duration, SystemTime};
+
+use crate::alarms::AlarmState;
+use crate::scaling::since;
+
+/// What an alarm is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Of {
+    /// Instances fail requests.
+    Errors,
+    /// An instance fails its health checks.
+    Unhealthy,
+}
+
+impl Of {
+    /// How long it must be so: two datapoints of a minute for the one, three for the other, as Terraform has them.
+    fn evaluation(self) -> Duration {
+        Duration::from_secs(if self == Self::Errors { 120 } else { 180 })
+    }
+
+    /// For how long it counts that it was so: a datapoint is the maximum of a minute. Failed requests are remembered by
+    /// whoever counts them.
+    fn remembered(self) -> Duration {
+        Duration::from_secs(if self == Self::Errors { 0 } else { 60 })
+    }
+}
+
+/// An alarm, and since when it is so or not.
+#[derive(Debug)]
+pub(super) struct Watch {
+    pub(super) alarm: String,
+    pub(super) of: Of,
+    bad: bool,
+    last: Option<SystemTime>,
+    since: Option<SystemTime>,
+    /// What whoever keeps the alarm is to be told.
+    news: Option<AlarmState>,
+}
+
+impl Watch {
+    pub(super) fn new(alarm: &str, of: Of) -> Self {
+        Self { alarm: alarm.to_owned(), of, bad: false, last: None, since: None, news: None }
+    }
+
+    /// Takes in whether it is so now. Gives the state that follows, when that changes.
+    pub(super) fn see(&mut self, so: bool, now: SystemTime) -> Option<AlarmState> {
+        if so {
+            self.last = Some(now);
+        }
+        let bad = so || self.last.is_some_and(|last| since(last, now) < self.of.remembered());
+        if bad != self.bad {
+            (self.bad, self.since) = (bad, Some(now));
+        }
+        if since(self.since?, now) < self.of.evaluation() {
+            return None;
+        }
+        let state = if bad { AlarmState::Alarm } else { AlarmState::Ok };
+        (self.since, self.news) = (None, Some(state));
+        Some(state)
+    }
+
+    /// What is to be told, once.
+    pub(super) fn news(&mut self) -> Option<(String, AlarmState)> {
+        self.news.take().map(|state| (self.alarm.clone(), state))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn failed_requests_alarm_after_two_minutes_of_them() {
+        let mut watch = Watch::new("errors", Of::Errors);
+        assert_eq!([watch.see(true, at(0)), watch.see(true, at(119))], [None, None]);
+        assert_eq!(watch.see(true, at(120)), Some(AlarmState::Alarm));
+        assert_eq!((watch.news(), watch.news()), (Some(("errors".to_owned(), AlarmState::Alarm)), None));
+        assert_eq!([watch.see(false, at(130)), watch.see(true, at(240)), watch.see(true, at(300))], [None, None, None]);
+    }
+
+    #[test]
+    fn one_unhealthy_instance_after_the_other_is_an_alarm_too() {
+        let mut watch = Watch::new("unhealthy", Of::Unhealthy);
+        let seen: Vec<_> = (0..190).map(|second| watch.see(second % 60 < 10, at(second))).collect();
+        assert_eq!(seen.iter().position(Option::is_some), Some(180));
+        // A single one that is replaced is not.
+        let mut watch = Watch::new("unhealthy", Of::Unhealthy);
+        assert!((0..400).all(|second| watch.see(second < 100, at(second)) != Some(AlarmState::Alarm)));
+    }
+}

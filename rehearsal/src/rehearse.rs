@@ -1,0 +1,98 @@
+//! `run`: the whole life of a deployment on one machine, by the project's own make targets in a copy of this checkout.
+
+mod checkout;
+mod load;
+mod outcome;
+mod page;
+mod preflight;
+mod steps;
+mod story;
+mod text;
+mod timeline;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::{fs, io};
+
+pub use self::outcome::Outcome;
+use self::outcome::Inputs;
+pub use self::page::page;
+use self::checkout::Checkout;
+use self::steps::World;
+use self::story::Story;
+pub use self::text::text;
+use self::timeline::Timeline;
+use crate::{Region, Settings as RegionSettings, site};
+
+/// The Auto Scaling group, as Terraform names it by default.
+const GROUP: &str = "tideline";
+
+/// What is rehearsed, and where.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// A git checkout of the project; it is copied.
+    pub project: PathBuf,
+    /// Where `tideline-fleet` and `tideline-loadtest` are.
+    pub programs: PathBuf,
+    /// The region. Its speed counts while nothing but waiting happens.
+    pub region: RegionSettings,
+    /// Its machines.
+    pub site: site::Settings,
+}
+
+/// Rehearses, with progress on standard error. Nothing is left of it but the files in the folder.
+///
+/// # Errors
+///
+/// Where it cannot even begin; what goes wrong later is in the outcome.
+pub async fn run(settings: &Settings) -> Result<Outcome, String> {
+    preflight::check(settings)?;
+    let mut environment = preflight::environment(settings).await?;
+    let region = RegionSettings { site: Some(settings.site.clone()), ..settings.region.clone() };
+    let region = Arc::new(Region::start(region).await.map_err(|error| error.to_string())?);
+    environment.extend(region.environment());
+    let checkout = Checkout::copy(&settings.project, &settings.site.folder, environment).await;
+    let (timeline, looking) = Timeline::begin(Arc::clone(&region));
+    let mut story = Story::new(timeline.clone());
+    match checkout {
+        Ok(checkout) => {
+            let world = World::new(Arc::clone(&region), checkout, timeline.clone(), settings);
+            // Where it stopped is in the story.
+            let _stopped = steps::all(&world, &mut story).await;
+        }
+        Err(why) => story.stopped("the checkout is copied", why),
+    }
+    looking.abort();
+    let _aborted = looking.await;
+    let outcome = story.outcome(inputs(settings));
+    drop(timeline);
+    // Everybody else who had it is gone.
+    if let Some(region) = Arc::into_inner(region) {
+        region.stop().await.map_err(|error| error.to_string())?;
+    }
+    Ok(outcome)
+}
+
+/// Writes `report.html` and `report.json`.
+///
+/// # Errors
+///
+/// As files and folders fail.
+pub fn write(outcome: &Outcome, folder: &Path) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    fs::write(folder.join("report.json"), serde_json::to_string_pretty(outcome)? + "\n")?;
+    fs::write(folder.join("report.html"), page(outcome))
+}
+
+fn inputs(settings: &Settings) -> Inputs {
+    let memory = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let total = memory.lines().find_map(|line| line.strip_prefix("MemTotal:")).unwrap_or_default();
+    let kib: u64 = total.trim().trim_end_matches(" kB").parse().unwrap_or_default();
+    Inputs {
+        cores: std::thread::available_parallelism().map_or(1, usize::from),
+        memory: kib / 1024,
+        speed: settings.region.speed,
+        instance_cpus: settings.site.allowance.cpus,
+        instance_memory: settings.site.allowance.memory,
+    }
+}

@@ -1,0 +1,105 @@
+//! Versions: one that is good, two that are not, and the way back.
+
+use super::{Findings, World, all_run, none_failed, told};
+use crate::View;
+use crate::rehearse::checkout::last_lines;
+use crate::rehearse::load::{Load, Loaded};
+
+/// What the second version is known by afterwards.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Deployed {
+    /// `ami-…`
+    image: String,
+}
+
+/// What came of a target that rolls out.
+struct RolledOut {
+    well: bool,
+    said: String,
+    loaded: Loaded,
+    view: View,
+    seconds: f64,
+}
+
+/// Makes a target that rolls out. While it builds, bakes and applies, nothing is compressed and nobody asks; from its stage
+/// `rollout` on there is a load, until nothing leaves any more.
+async fn rolled_out(world: &World, name: &str, target: &str, variables: &[(&str, &str)]) -> Result<RolledOut, String> {
+    let mut make = world.checkout.make(name, target, variables)?;
+    if target == "deploy" {
+        world.follow(&mut make, Some("rollout")).await;
+    }
+    let load: Load = world.load(name, super::RATE)?;
+    let began = world.timeline.now();
+    world.waits();
+    world.follow(&mut make, None).await;
+    let (well, said) = make.end().await?;
+    let seconds = world.timeline.now() - began;
+    let view = world.settled(120).await;
+    world.works();
+    let loaded = world.unload(load).await?;
+    Ok(RolledOut { well, said, loaded, view: view?, seconds })
+}
+
+/// A good version, by `make deploy`.
+pub(super) async fn second(world: &World, it: &mut Findings, deployed: &mut Deployed) -> Result<(), String> {
+    let version = world.checkout.commit("The second version").await?;
+    world.timeline.names(2, &version);
+    let done = rolled_out(world, "deploy-second", "deploy", &[]).await?;
+    it.check("make deploy ends well", last_lines(&done.said, 1), done.well);
+    none_failed(it, &done.loaded);
+    all_run(it, &done.view, "2");
+    let serves = world.ask("/status").await?.headers().get("x-tideline-version").cloned();
+    let serves = serves.as_ref().and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    it.check("what serves is what was deployed", serves.clone(), serves == version);
+    it.took("rollout, with its bake time", done.seconds, true);
+    let image = done.said.lines().rev().find_map(|line| line.split_whitespace().find(|word| word.starts_with("ami-")));
+    deployed.image = image.ok_or("make deploy does not say which image it baked")?.trim_matches(',').to_owned();
+    Ok(())
+}
+
+/// Settings with which the service does not become ready: there is no such table.
+pub(super) async fn never_ready(world: &World, it: &mut Findings, deployed: &Deployed) -> Result<(), String> {
+    let table = "TIDELINE_TABLE              = aws_dynamodb_table.documents.name";
+    world.checkout.edit("terraform/locals.tf", table, &format!("{table}}}-typo\"").replace("= aws", "= \"${aws"))?;
+    let version = world.checkout.commit("A table that is not there").await?;
+    world.timeline.names(3, &format!("{version} (never ready)"));
+    let done = rolled_out(world, "deploy-never-ready", "deploy", &[("IMAGE", &deployed.image)]).await?;
+    it.check("make deploy fails", last_lines(&done.said, 4), !done.well);
+    none_failed(it, &done.loaded);
+    all_run(it, &done.view, "2");
+    it.took("rollout and the way back", done.seconds, true);
+    world.checkout.undo().await
+}
+
+/// A fault that no bake finds: a list of documents is an internal error.
+pub(super) async fn failing(world: &World, it: &mut Findings, _: &Deployed) -> Result<(), String> {
+    let list = "pub async fn list(app: Arc<App>, request: Request) -> Result<Response, Error> {\n";
+    let fails = format!("{list}    return Err(Error::Internal(\"a version that fails\".to_owned()));\n");
+    world.checkout.edit("server/src/handlers/data.rs", list, &fails)?;
+    let version = world.checkout.commit("A list that fails").await?;
+    world.timeline.names(4, &version);
+    let done = rolled_out(world, "deploy-failing", "deploy", &[]).await?;
+    it.check("make deploy fails", last_lines(&done.said, 4), !done.well);
+    all_run(it, &done.view, "2");
+    let (requests, failed) = done.loaded.requests();
+    it.check("the load noticed", format!("{failed} of {requests} failed"), failed > 0);
+    it.figure("requests that failed before it was taken back", 100.0 * failed as f64 / requests.max(1) as f64, "%", false);
+    it.took("rollout and the way back", done.seconds, true);
+    let after = world.load("after-failing", super::RATE)?;
+    tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+    none_failed(it, &world.unload(after).await?);
+    Ok(())
+}
+
+/// To the version before, by `make rollback`.
+pub(super) async fn back(world: &World, it: &mut Findings, first: &str) -> Result<(), String> {
+    let done = rolled_out(world, "rollback", "rollback", &[]).await?;
+    it.check("make rollback ends well", last_lines(&done.said, 1), done.well);
+    none_failed(it, &done.loaded);
+    all_run(it, &done.view, "1");
+    let serves = world.ask("/status").await?.headers().get("x-tideline-version").cloned();
+    let serves = serves.as_ref().and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    it.check("what serves is the first version", format!("{serves}: {}", told(&done.view)), serves == first);
+    it.took("rollback", done.seconds, true);
+    Ok(())
+}
