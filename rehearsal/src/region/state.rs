@@ -43,6 +43,9 @@ const STEP: Duration = Duration::from_secs(1);
 /// So many steps are made up for at most; then they are longer.
 const MADE_UP: u32 = 3_600;
 
+/// Where nobody checks a machine's health, or not yet, it is taken to be up after so long.
+const UNCHECKED: Duration = Duration::from_secs(30);
+
 /// What changes.
 #[derive(Debug)]
 pub(crate) struct State {
@@ -255,7 +258,11 @@ fn comes_up(scaling: &Scaling, machines: &dyn Instances, now: SystemTime) -> boo
     let mut all = scaling.groups().flat_map(|group| group.instances());
     all.any(|it| match machines.state(it.ticket, now) {
         Some(instances::State::Requested | instances::State::Pending(_)) => true,
-        Some(instances::State::Running(_)) => machines.target(it.ticket, now) == Target::Initial,
+        Some(instances::State::Running(_)) => match machines.target(it.ticket, now) {
+            Target::Initial => true,
+            Target::Unused => it.in_service.is_none_or(|at| since(at, now) < UNCHECKED),
+            _ => false,
+        },
         _ => false,
     })
 }
@@ -330,6 +337,22 @@ mod tests {
                 scaling.step(&mut World { now: at(second), instances: &mut machines, alarms: &alarms });
                 assert_eq!(comes_up(&scaling, &machines, at(second)), expected, "{version} after {second} s");
             }
+        }
+    }
+
+    #[test]
+    fn a_machine_that_nobody_checks_comes_up_for_half_a_minute() {
+        let place = Place { region: "eu-west-1".to_owned(), account: "123456789012".to_owned() };
+        let (mut scaling, alarms) = (Scaling::new(place.clone(), Duration::from_secs(3600)), Alarms::default());
+        let mut machines = Modelled::new(Times::default());
+        let begin = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+        let draft = Draft { target_groups: Vec::new(), ..Draft::new("fleet", &place) };
+        let mut world = World { now: begin, instances: &mut machines, alarms: &alarms };
+        scaling.call(&draft.call(), &mut world).unwrap();
+        for (second, expected) in [(0, true), (15, true), (44, true), (45, false)] {
+            let now = begin + Duration::from_secs(second);
+            scaling.step(&mut World { now, instances: &mut machines, alarms: &alarms });
+            assert_eq!(comes_up(&scaling, &machines, now), expected, "after {second} s");
         }
     }
 
