@@ -77,6 +77,9 @@ pub struct Up {
     /// Memory that each machine may use, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(256..=65_536))]
     memory: u32,
+    /// The disk that each machine logs to, in MiB; it takes of its memory
+    #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u32).range(8..=65_536))]
+    log_disk: u32,
 }
 
 impl Up {
@@ -86,7 +89,7 @@ impl Up {
             folder: self.folder.clone(),
             images: self.images.clone(),
             balancer: self.balancer,
-            allowance: Allowance { cpus: self.cpus, memory: self.memory },
+            allowance: Allowance { cpus: self.cpus, memory: self.memory, log_disk: self.log_disk },
         };
         Settings { site: Some(site), ..self.common.settings() }
     }
@@ -192,9 +195,9 @@ mod tests {
             panic!("not up");
         };
         let site = up.settings().site.unwrap();
-        assert_eq!((site.allowance.cpus, site.allowance.memory), (0.5, 1024));
+        assert_eq!(site.allowance, Allowance { cpus: 0.5, memory: 1024, log_disk: 64 });
         assert_eq!(site.balancer, IpAddr::from([127, 53, 0, 1]));
-        for wrong in ["--upstream http://127.0.0.1:5000", "--cpus 0", "--cpus NaN", "--memory 1", "--balancer localhost"] {
+        for wrong in ["--upstream http://127.0.0.1:5000", "--cpus 0", "--cpus NaN", "--memory 1", "--log-disk 0"] {
             assert!(parse(&format!("it up {wrong}")).is_err(), "{wrong}");
         }
     }

@@ -33,6 +33,8 @@ pub struct Allowance {
     pub cpus: f64,
     /// Memory, in MiB.
     pub memory: u32,
+    /// The disk that it logs to, in MiB. What is written there is in its memory.
+    pub log_disk: u32,
 }
 
 /// The machines of one run.
@@ -60,6 +62,7 @@ impl Machines {
             ("--metadata", format!("http://{}", crate::network::METADATA)),
             ("--cpus", boot.allowance.cpus.to_string()),
             ("--memory", format!("{}M", boot.allowance.memory)),
+            ("--log-disk", format!("{}M", boot.allowance.log_disk)),
             ("--environment", environment.join(" ")),
         ] {
             arguments.extend([option.to_owned(), value]);

@@ -131,7 +131,7 @@ impl Site {
             folder: folder.to_owned(),
             images: PathBuf::new(),
             balancer: IpAddr::V4(Ipv4Addr::LOCALHOST),
-            allowance: Allowance { cpus: 1.0, memory: 512 },
+            allowance: Allowance { cpus: 1.0, memory: 512, log_disk: 64 },
         })?;
         site.clean_up().await
     }

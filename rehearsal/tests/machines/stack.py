@@ -102,6 +102,15 @@ class Stack:
             },
         )  # fmt: skip
 
+    def now(self):
+        """The region's time."""
+        template = {"LaunchTemplateId": self.template, "Version": "1"}
+        sizes = {"MinSize": 0, "MaxSize": 0, "AvailabilityZones": ["eu-west-1a"]}
+        self.scaling.create_auto_scaling_group(AutoScalingGroupName="clock", LaunchTemplate=template, **sizes)
+        made = self.scaling.describe_auto_scaling_groups(AutoScalingGroupNames=["clock"])["AutoScalingGroups"][0]
+        self.scaling.delete_auto_scaling_group(AutoScalingGroupName="clock")
+        return made["CreatedTime"]
+
     def instances(self):
         """Instances of the group by id."""
         found = self.scaling.describe_auto_scaling_groups(AutoScalingGroupNames=[NAME])["AutoScalingGroups"][0]

@@ -17,8 +17,11 @@ FOLDER = Path(os.environ["TIDELINE_FOLDER"])
 VENV = Path(os.environ["TIDELINE_VENV"])
 IMAGE = os.environ["TIDELINE_IMAGE"]
 MACHINE = Path(__file__).resolve().parents[2] / "scripts" / "machine"
-BALANCER = "127.53.0.9"
+# One of its own: on the same address, HAProxy would share the port with another run's.
+BALANCER = f"127.53.{os.getpid() % 250 + 1}.9"
 CPUS = 0.5
+SPEED = 4
+LOG_DISK = 48
 
 
 def report(text):
@@ -85,7 +88,8 @@ class Rehearsal:
         self.process = subprocess.Popen(
             [
                 PROGRAM, "up", "--upstream", upstream, "--folder", FOLDER, "--images", os.environ["TIDELINE_IMAGES"],
-                "--balancer", BALANCER, "--cpus", str(CPUS), "--memory", "512", "--speed", "4",
+                "--balancer", BALANCER, "--cpus", str(CPUS), "--memory", "512", "--speed", str(SPEED),
+                "--log-disk", str(LOG_DISK),
             ],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True,
         )  # fmt: skip
@@ -171,7 +175,7 @@ class Up(unittest.TestCase):
         cls.addClassCleanup(lambda: cls.rehearsal.process.poll() is None and cls.rehearsal.end(signal.SIGTERM))
         cls.stack = Stack(cls.rehearsal.endpoint)
         cls.stack.make(IMAGE)
-        cls.began = time.monotonic()
+        cls.began, cls.region_began = time.monotonic(), cls.stack.now()
 
     def healthy(self, *ids):
         """Waits until these, or any two, are healthy; gives their ids."""
@@ -192,6 +196,13 @@ class Up(unittest.TestCase):
         report(f"group made → two machines on {running:.1f} s → two targets healthy {time.monotonic() - self.began:.1f} s")
         self.assertEqual({instance["AvailabilityZone"] for instance in self.stack.instances().values()}, {"eu-west-1a", "eu-west-1b"})
         self.assertEqual(set(self.stack.instances()), ids)
+        # While machines came up, time was this machine's; now nothing but waiting happens.
+        passed, region_passed = time.monotonic() - self.began, self.stack.now() - self.region_began
+        self.assertAlmostEqual(region_passed.total_seconds(), passed, delta=4)
+        began, region_began = time.monotonic(), self.stack.now()
+        time.sleep(3)
+        passed, region_passed = time.monotonic() - began, self.stack.now() - region_began
+        self.assertAlmostEqual(region_passed.total_seconds(), passed * SPEED, delta=4)
 
     def test_2_each_knows_who_it_is(self):
         zones = {name: each["AvailabilityZone"] for name, each in self.stack.instances().items()}
@@ -274,6 +285,32 @@ class Up(unittest.TestCase):
         self.assertTrue(after <= set(load.answers))
         for name in after:
             self.assertIn("Version 2 of", machine("exec", name, "cat", "/etc/tideline/tideline.env"))
+
+    def test_7_a_full_log_disk_fails_no_request(self):
+        name = min(self.healthy())
+        run = lambda line, **how: machine("exec", name, "sh", "-c", line, **how)  # noqa: E731
+        logged = lambda: int(run("cat /var/log/tideline/* | wc --bytes"))  # noqa: E731
+        self.assertEqual(run("stat --file-system --format %T /var/log").strip(), "tmpfs")
+        self.assertEqual(int(run("df --output=size --block-size=1M /var/log | tail -n 1")), LOG_DISK)
+        before = logged()
+        with Load():
+            wait("it logs there", lambda: logged() > before, 10)
+        run("head -c 1G /dev/zero >/var/log/fill", check=False)
+        self.assertEqual(int(run("df --output=avail --block-size=1 /var/log | tail -n 1")), 0)
+        with Load() as load:
+            # Longer than the load balancer takes to find a target unhealthy.
+            time.sleep(15)
+            full = logged()
+            self.assertEqual(run("curl --silent --output /dev/null --write-out %{http_code} http://127.0.0.1:8080/health"), "200")
+            time.sleep(2)
+            self.assertEqual(logged(), full)
+        self.assertEqual(load.failures, [])
+        self.assertGreater(load.answers.get(name, 0), 100)
+        self.assertEqual(self.stack.health()[name], "healthy")
+        run("rm /var/log/fill")
+        with Load():
+            wait("it logs again", lambda: logged() > full, 10)
+        report(f"a full log disk: {sum(load.answers.values())} requests, {len(load.failures)} failed; {load.answers[name]} by the one with no room")
 
     def test_7_a_power_cut_is_noticed_and_made_good(self):
         victim = next(iter(self.stack.instances()))
