@@ -162,7 +162,7 @@ impl Region {
     /// What leads AWS's own tools here, and nowhere else: names of variables, and their values. With machines that boot, also
     /// what Packer is to do otherwise.
     pub fn environment(&self) -> Vec<(String, String)> {
-        environment::variables(&self.endpoint, &self.shared.settings.name, self.moto.is_some())
+        environment::variables(&self.endpoint, &self.shared.place.region, self.moto.is_some())
     }
 
     /// The region's time now, which is that of all its answers. It begins as the machine's and then runs `speed` times as fast.

@@ -29,7 +29,7 @@ pub use group::Group;
 pub use instance::{Instance, Lifecycle};
 pub use refresh::Status;
 pub(crate) use tracking::minute;
-pub use tracking::{Decision, Metric};
+pub use tracking::{Decision, Metric, TrackingAlarm};
 
 /// Where the API's own words are from.
 pub(crate) const NAMESPACE: &str = "http://autoscaling.amazonaws.com/doc/2011-01-01/";

@@ -16,14 +16,14 @@ const CLOSE: &str = "</DNSName>";
 pub(super) async fn reachable(shared: &Shared, asked: &Asked, answer: Response<Body>) -> Result<Response<Body>, Failure> {
     let told = asked.service == "elasticloadbalancing"
         && matches!(asked.action.as_str(), "CreateLoadBalancer" | "DescribeLoadBalancers");
-    let Some(site) = shared.settings.site.as_ref().filter(|_| told) else { return Ok(answer) };
+    let Some(balancer) = shared.balancer.as_ref().filter(|_| told) else { return Ok(answer) };
     let broken = |error: &dyn std::fmt::Display| {
         Failure::new("ServiceUnavailable", format!("the answer did not arrive: {error}")).status(503)
     };
     let (mut head, body) = answer.into_parts();
     let body = tokio::time::timeout(ARRIVAL, Limited::new(body, BODY).collect()).await.map_err(|late| broken(&late))?;
     let body = body.map_err(|error| broken(&error))?.to_bytes();
-    let body = named(&String::from_utf8_lossy(&body), &site.balancer_host());
+    let body = named(&String::from_utf8_lossy(&body), balancer);
     // It has another one now.
     head.headers.remove(CONTENT_LENGTH);
     Ok(Response::from_parts(head, Full::new(Bytes::from(body)).map_err(|never| match never {}).boxed()))

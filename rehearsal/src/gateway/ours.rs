@@ -8,6 +8,7 @@ use hyper::{Response, StatusCode};
 
 use super::client::CLOUDWATCH;
 use super::{Asked, Body, Format, full, success};
+use crate::alarms::Wanted;
 use crate::dynamodb::DynamoDb;
 use crate::protocol::cbor::{self, Value};
 use crate::protocol::query::Call;
@@ -25,10 +26,7 @@ pub(super) async fn answer(
         ("autoscaling", _) => Some(scaling(shared, body).await),
         ("elasticloadbalancing", "DescribeTargetHealth") => target_health(shared, asked).await,
         ("dynamodb", action) => dynamodb(shared, action, body).await,
-        // moto does not speak CBOR, and the AWS SDK for Rust speaks nothing else to CloudWatch.
-        ("monitoring", "DescribeAlarms") if shared.upstream.is_none() || asked.format == Format::Cbor => {
-            Some(describe_alarms(shared, asked).await)
-        }
+        ("monitoring", "DescribeAlarms") => describe_alarms(shared, asked).await,
         ("monitoring", "GetMetricStatistics") => statistics(shared, asked),
         _ => None,
     }
@@ -86,16 +84,26 @@ async fn dynamodb(shared: &Arc<Shared>, action: &str, body: &Bytes) -> Option<Re
     Some(Ok(full(status, "application/x-amz-json-1.0", answer)))
 }
 
-async fn describe_alarms(shared: &Shared, asked: &Asked) -> Result<Response<Body>, Failure> {
-    let call = asked.call.as_ref().ok_or_else(|| Failure::new("InvalidParameterValue", "the call cannot be read"))?;
-    let settings = &shared.settings;
-    let found = match &shared.upstream {
-        Some(upstream) => alarms::told(&upstream.ask(CLOUDWATCH, "DescribeAlarms", call.parameters.clone()).await?),
-        None => {
-            shared.with(|state, _| alarms::find(&state.alarms, &call.parameters, &settings.name, &settings.account))
-        }
+/// Alarms are the upstream's, if there is one; those of target tracking are ours.
+async fn describe_alarms(shared: &Shared, asked: &Asked) -> Option<Result<Response<Body>, Failure>> {
+    let Some(Call { parameters, .. }) = &asked.call else {
+        return Some(Err(Failure::new("InvalidParameterValue", "the call cannot be read")));
     };
-    Ok(monitored(asked, || alarms::tree(&found), || alarms::cbor(&found)))
+    let wanted = Wanted::read(parameters);
+    let ours = shared.with(|state, _| alarms::tracking(&state.scaling, &wanted));
+    let (answer, others) = match &shared.upstream {
+        None => {
+            let set = shared.with(|state, _| alarms::set(&state.alarms, &wanted, &shared.place));
+            (alarms::tree(Tree::new(), &set), set)
+        }
+        // moto does not speak CBOR, and the AWS SDK for Rust speaks nothing else to CloudWatch.
+        Some(_) if ours.is_empty() && asked.format != Format::Cbor => return None,
+        Some(upstream) => match upstream.ask(CLOUDWATCH, "DescribeAlarms", parameters.clone()).await {
+            Ok(answer) => (answer.get("DescribeAlarmsResult").cloned().unwrap_or_default(), alarms::told(&answer)),
+            Err(failure) => return Some(Err(failure)),
+        },
+    };
+    Some(Ok(monitored(asked, || alarms::tree(answer, &ours), || alarms::cbor(others.iter().chain(&ours)))))
 }
 
 fn statistics(shared: &Shared, asked: &Asked) -> Option<Result<Response<Body>, Failure>> {

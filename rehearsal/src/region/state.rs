@@ -26,7 +26,6 @@ use crate::site::Site;
 /// The region, as its tasks share it.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(crate) settings: Settings,
     pub(crate) clock: Clock,
     pub(crate) faults: Faults,
     pub(crate) upstream: Option<Arc<Upstream>>,
@@ -35,7 +34,9 @@ pub(crate) struct Shared {
     /// Nobody reaches DynamoDB.
     pub(crate) dynamodb_down: AtomicBool,
     state: Mutex<State>,
-    place: Place,
+    pub(crate) place: Place,
+    /// The host name of the load balancer, where there is a real one.
+    pub(crate) balancer: Option<String>,
 }
 
 /// The longest step, in the region's time: what comes first must be seen first, however late the machine's timer is.
@@ -107,7 +108,7 @@ impl Machines {
 impl Shared {
     pub(crate) fn new(settings: Settings, upstream: Option<Arc<Upstream>>, booted: Option<(Site, DynamoDb)>) -> Self {
         let (site, dynamodb) = booted.unzip();
-        let place = Place { region: settings.name.clone(), account: settings.account.clone() };
+        let place = Place { region: settings.name, account: settings.account };
         let machines = match (&upstream, site) {
             (Some(upstream), Some(site)) => Machines::Booted(Booted::new(site, Arc::clone(upstream), place.clone())),
             (Some(upstream), None) => Machines::Launched(Launched::new(Arc::clone(upstream), settings.times)),
@@ -127,7 +128,6 @@ impl Shared {
             ],
         };
         Self {
-            settings,
             clock,
             faults: Faults::default(),
             upstream,
@@ -135,6 +135,7 @@ impl Shared {
             dynamodb_down: AtomicBool::new(false),
             state: Mutex::new(state),
             place,
+            balancer: settings.site.map(|site| site.balancer_host()),
         }
     }
 

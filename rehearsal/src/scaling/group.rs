@@ -49,7 +49,7 @@ pub(crate) struct Zone {
 pub struct Group {
     pub(crate) name: String,
     pub(crate) arn: String,
-    created: SystemTime,
+    pub(crate) created: SystemTime,
     pub(crate) min: u32,
     pub(crate) max: u32,
     pub(crate) desired: u32,

@@ -68,14 +68,27 @@ pub struct Decision {
     pub to: u32,
 }
 
+/// An alarm that AWS makes for a policy.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TrackingAlarm<'a> {
+    /// `TargetTracking-GROUP-AlarmHigh-…` or `…-AlarmLow-…`
+    pub name: &'a str,
+    /// By which policies name it.
+    pub arn: &'a str,
+    /// What it says.
+    pub state: AlarmState,
+    /// Since when.
+    pub since: SystemTime,
+}
+
 /// What a group knows for its policies.
 #[derive(Debug, Default)]
 pub(crate) struct Tracking {
     metrics: BTreeMap<Metric, Datapoints>,
     /// How many instances counted in the metrics.
     counted: Datapoints,
-    /// By the alarm's name.
-    alarms: BTreeMap<String, AlarmState>,
+    /// By the alarm's name: its state, and since when it is in it.
+    alarms: BTreeMap<String, (AlarmState, SystemTime)>,
     /// The minute, up to which and with which newest datapoints the alarms were evaluated.
     evaluated: Option<(u64, bool)>,
     decisions: VecDeque<Decision>,
@@ -141,9 +154,15 @@ impl Group {
         self.instances.iter().filter(move |it| is_warm(it, warmup, now))
     }
 
-    /// The alarms of its policies, by name.
-    pub fn tracking_alarms(&self) -> impl Iterator<Item = (&str, AlarmState)> {
-        self.tracking.alarms.iter().map(|(name, state)| (name.as_str(), *state))
+    /// The alarms that AWS makes for its policies. Of those that were not evaluated yet nothing is known.
+    pub fn tracking_alarms(&self) -> impl Iterator<Item = TrackingAlarm<'_>> {
+        let alarms = self.policies.values().flat_map(|policy| policy.members("Alarms"));
+        alarms.filter_map(|alarm| {
+            let (name, arn) = (alarm.text("AlarmName")?, alarm.text("AlarmARN")?);
+            let known = self.tracking.alarms.get(name).copied();
+            let (state, since) = known.unwrap_or((AlarmState::InsufficientData, self.created));
+            Some(TrackingAlarm { name, arn, state, since })
+        })
     }
 
     /// What its policies changed, the oldest first; the last 2,000.
@@ -164,7 +183,7 @@ impl Group {
             false => Vec::new(),
         };
         if !policies.is_empty() {
-            self.tracking.evaluate(&policies, minute(now) - 1);
+            self.tracking.evaluate(&policies, now);
             if !self.deleting && !self.is_suspended("AlarmNotification") {
                 self.scale_out(&policies, now);
                 self.scale_in(&policies, now);
@@ -242,22 +261,23 @@ impl Tracking {
         due && minute(now) > 0
     }
 
-    fn evaluate(&mut self, policies: &[Policy], last: u64) {
+    fn evaluate(&mut self, policies: &[Policy], now: SystemTime) {
         let none = Datapoints::default();
         let mut states = BTreeMap::new();
         for policy in policies {
             let datapoints = self.metrics.get(&policy.metric).unwrap_or(&none);
             let pair = [Alarm::high(policy.target), Alarm::low(policy.target)];
             for (alarm, name) in pair.iter().zip(&policy.alarms) {
-                let before = self.alarms.get(name).copied().unwrap_or(AlarmState::InsufficientData);
-                states.insert(name.clone(), alarm.evaluate(datapoints, last, before));
+                let (before, since) = self.alarms.get(name).copied().unwrap_or((AlarmState::InsufficientData, now));
+                let state = alarm.evaluate(datapoints, minute(now) - 1, before);
+                states.insert(name.clone(), (state, if state == before { since } else { now }));
             }
         }
         self.alarms = states;
     }
 
     fn is_off(&self, alarm: &str) -> bool {
-        self.alarms.get(alarm) == Some(&AlarmState::Alarm)
+        self.alarms.get(alarm).is_some_and(|(state, _)| *state == AlarmState::Alarm)
     }
 
     /// The newest datapoint of a policy's metric, and how many instances it asks for, with `more` than those that counted.

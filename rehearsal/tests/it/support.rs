@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use aws_config::{BehaviorVersion, Region as Name, SdkConfig};
 use aws_sdk_autoscaling::types::{
-    AlarmSpecification, DesiredConfiguration, InstanceRefresh, LaunchTemplateSpecification, RefreshPreferences,
+    AlarmSpecification, DesiredConfiguration, InstanceRefresh, LaunchTemplateSpecification, MetricType,
+    PredefinedMetricSpecification, RefreshPreferences, TargetTrackingConfiguration,
 };
 use tideline_rehearsal::{Region, Settings};
 
@@ -87,6 +88,17 @@ impl Scaling {
         let activities = request.send().await.unwrap().activities.unwrap();
         activities.into_iter().rev().map(|activity| activity.cause.unwrap()).collect()
     }
+}
+
+/// Keeps the CPU of the group `tideline` at 50 %; the names of the alarms that AWS makes for that.
+pub(crate) async fn track(scaling: &Scaling) -> Vec<String> {
+    let cpu = PredefinedMetricSpecification::builder().predefined_metric_type(MetricType::AsgAverageCpuUtilization);
+    let tracking =
+        TargetTrackingConfiguration::builder().predefined_metric_specification(cpu.build()).target_value(50.0);
+    let put = scaling.0.put_scaling_policy().auto_scaling_group_name("tideline").policy_name("cpu");
+    let put = put.policy_type("TargetTrackingScaling").target_tracking_configuration(tracking.build());
+    let alarms = put.send().await.unwrap().alarms.unwrap();
+    alarms.into_iter().map(|alarm| alarm.alarm_name.unwrap()).collect()
 }
 
 /// The versions of the instances in service, sorted.

@@ -9,7 +9,7 @@ use tideline_rehearsal::{Region, Settings};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::support::{config, scaling};
+use crate::support::{config, scaling, track};
 
 #[derive(Clone, Default)]
 struct Behind {
@@ -62,6 +62,11 @@ impl Behind {
             "DescribeLaunchTemplateVersions" => format!("<R>{TEMPLATE}</R>"),
             "RunInstances" => {
                 format!("<R><instancesSet><item><instanceId>i-{number}</instanceId></item></instancesSet></R>")
+            }
+            "DescribeAlarms" => {
+                let alarm = "<AlarmName>tideline-5xx</AlarmName><StateValue>OK</StateValue><Threshold>5</Threshold>";
+                let found = format!("<MetricAlarms>\n<member>{alarm}</member></MetricAlarms>");
+                format!("<R><DescribeAlarmsResult>{found}</DescribeAlarmsResult></R>")
             }
             action => format!("<{action}Response><{action}Result/></{action}Response>"),
         };
@@ -132,19 +137,23 @@ async fn instances_are_launched_registered_deregistered_and_terminated_there() {
     behind.until("RunInstances", 3).await;
 }
 
-/// As there is no SDK of EC2 here: the call by hand.
 async fn terminate(region: &Region, id: &str) {
-    let body = format!("Action=TerminateInstances&Version=2016-11-15&InstanceId.1={id}");
+    let answer = query(region, "ec2", &format!("Action=TerminateInstances&Version=2016-11-15&InstanceId.1={id}")).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+/// A call of the Query protocol by hand, where there is no SDK that makes it.
+async fn query(region: &Region, service: &str, body: &str) -> String {
     let mut stream = TcpStream::connect(region.endpoint().strip_prefix("http://").unwrap()).await.unwrap();
     let head = format!(
         "POST / HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: {}\r\ncontent-type: application/x-www-form-urlencoded\r\n\
-         authorization: AWS4-HMAC-SHA256 Credential=test/20260101/eu-west-1/ec2/aws4_request, Signature=0\r\n\r\n",
+         authorization: AWS4-HMAC-SHA256 Credential=test/20260101/eu-west-1/{service}/aws4_request, Signature=0\r\n\r\n",
         body.len()
     );
-    stream.write_all((head + &body).as_bytes()).await.unwrap();
+    stream.write_all((head + body).as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    answer
 }
 
 #[tokio::test]
@@ -178,4 +187,30 @@ async fn nobody_behind_is_an_answer_not_a_hang() {
     let error = elb.describe_load_balancers().send().await.unwrap_err();
     let code = aws_sdk_elasticloadbalancingv2::error::ProvideErrorMetadata::code(&error).map(str::to_owned);
     assert_eq!(code.as_deref(), Some("ServiceUnavailable"), "{error:?}");
+}
+
+#[tokio::test]
+async fn alarms_of_target_tracking_stand_beside_those_that_are_there() {
+    let behind = Behind::default();
+    let settings = Settings { upstream: Some(behind.start().await), speed: 600.0, ..Settings::default() };
+    let region = Region::start(settings).await.unwrap();
+    region.group("tideline").create().unwrap();
+    // Without one of ours, the answer comes as it is.
+    let alone = query(&region, "monitoring", "Action=DescribeAlarms&Version=2010-08-01").await;
+    assert!(alone.ends_with("</DescribeAlarmsResult></R>"), "{alone}");
+
+    let named = track(&scaling(&region).await).await;
+    let alarms = aws_sdk_cloudwatch::Client::new(&config(&region).await);
+    let all = alarms.describe_alarms().send().await.unwrap();
+    let names: Vec<_> = all.metric_alarms().iter().map(|alarm| alarm.alarm_name().unwrap()).collect();
+    assert_eq!(names, ["tideline-5xx", &named[0], &named[1]]);
+
+    let all = query(&region, "monitoring", "Action=DescribeAlarms&Version=2010-08-01").await;
+    let theirs =
+        "<member><AlarmName>tideline-5xx</AlarmName><StateValue>OK</StateValue><Threshold>5</Threshold></member>";
+    assert!(all.contains(&format!("<MetricAlarms>{theirs}<member><AlarmName>{}</AlarmName>", named[0])), "{all}");
+    assert!(all.contains(&format!("<AlarmName>{}</AlarmName>", named[1])), "{all}");
+    let low = format!("Action=DescribeAlarms&Version=2010-08-01&AlarmNames.member.1={}", named[1]);
+    let low = query(&region, "monitoring", &low).await;
+    assert!(low.contains(&named[1]) && !low.contains(&named[0]), "{low}");
 }

@@ -281,9 +281,7 @@ fn does_nothing_while_alarm_notification_is_suspended() {
     let mut fleet = Fleet::new(2, 20, 10).cpu(50.0);
     fleet.call("SuspendProcesses", Tree::new().with("ScalingProcesses", Tree::list([Tree::leaf("AlarmNotification")])));
     assert_eq!(fleet.at(5, 100.0), 10);
-    assert!(
-        fleet.group().tracking_alarms().any(|(name, state)| name.contains("AlarmHigh") && state.as_str() == "ALARM")
-    );
+    assert!(fleet.group().tracking_alarms().any(|it| it.name.contains("AlarmHigh") && it.state.as_str() == "ALARM"));
     fleet.call("ResumeProcesses", Tree::new());
     assert_eq!(fleet.at(1, 100.0), 20);
 }
