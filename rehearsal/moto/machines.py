@@ -37,6 +37,8 @@ class Machines:
         self.public = {}
 
     def boot(self, instance, public_key):
+        if instance.image_id not in self.roots:
+            raise RuntimeError(f"{instance.image_id} is no image that boots")
         network = self.options.address.rsplit(".", 2)[0]
         # Few run at a time.
         address = f"{network}.0.{FIRST_HOST + next(self.hosts) % 200}"
@@ -45,13 +47,15 @@ class Machines:
         interface.private_ip_address, interface.public_ip = address, public and public.address
         for each in interface.private_ip_addresses:
             each["PrivateIpAddress"] = address
-        if instance.image_id not in self.roots:
-            raise RuntimeError(f"{instance.image_id} is no image that boots")
-        machine(
-            "boot", instance.id, "--root", self.roots[instance.image_id], "--namespace", self.options.namespace,
-            "--address", f"{address}/16", "--gateway", self.options.address,
-            "--ssh-key", public_key, "--apt-proxy", self.proxy,
-        )  # fmt: skip
+        try:
+            machine(
+                "boot", instance.id, "--root", self.roots[instance.image_id], "--namespace", self.options.namespace,
+                "--address", f"{address}/16", "--gateway", self.options.address,
+                "--ssh-key", public_key, "--apt-proxy", self.proxy,
+            )  # fmt: skip
+        except RuntimeError:
+            self.remove(instance.id)
+            raise
 
     def power_off(self, instance_id):
         if instance_id in self.public:

@@ -30,7 +30,11 @@ pub(crate) fn variables(endpoint: &str, region: &str, machines: bool) -> Vec<(St
 
 /// What a person needs to know of a region that is up, as lines that a shell reads.
 pub fn exports(region: &Region) -> String {
-    let mut text = "# The pretend region is up; Ctrl-C ends it, and removes everything. In another shell:\n".to_owned();
+    let mut text =
+        "# The pretend region is up; Ctrl-C ends it, and removes everything. In another shell, and in a checkout\n\
+                    # that has no deployment on AWS, because its state would be taken for this one's:\n\
+                    unset AWS_PROFILE AWS_DEFAULT_PROFILE AWS_SESSION_TOKEN\n"
+            .to_owned();
     for (name, value) in region.environment() {
         // A text is no file, and cannot fail.
         let _always = writeln!(text, "export {name}={}", quoted(&value));

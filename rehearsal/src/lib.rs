@@ -21,7 +21,7 @@
 //!   metadata.rs the metadata service on 169.254.169.254, as IMDSv2
 //!   balancer.rs HAProxy, driven from what Terraform made
 //! dynamodb.rs   items, in dynoxide
-//! environment.rs  what leads AWS's own tools here
+//! environment.rs what leads AWS's own tools here
 //! clock.rs      time, as fast as one likes
 //! simulate.rs   the same scaling and refresh on a simulated clock, for fleets that no machine can boot
 //! args.rs       the command line of `tideline-rehearsal`

@@ -190,7 +190,7 @@ impl Site {
         Ok(Self {
             machines: Machines::new(&folder, &network),
             balancer: Balancer::new(&folder, network.namespace(), settings.balancer),
-            images: std::path::absolute(&settings.images).map_err(fault)?,
+            images: std::path::absolute(&settings.images).unwrap_or_else(|_| settings.images.clone()),
             allowance: settings.allowance,
             metadata: Metadata::default(),
             network,

@@ -13,7 +13,11 @@ const OPEN: &str = "<DNSName>";
 const CLOSE: &str = "</DNSName>";
 
 /// The answer, with a name that leads to the load balancer if it tells of one and there is one.
-pub(super) async fn reachable(shared: &Shared, asked: &Asked, answer: Response<Body>) -> Result<Response<Body>, Failure> {
+pub(super) async fn reachable(
+    shared: &Shared,
+    asked: &Asked,
+    answer: Response<Body>,
+) -> Result<Response<Body>, Failure> {
     let told = asked.service == "elasticloadbalancing"
         && matches!(asked.action.as_str(), "CreateLoadBalancer" | "DescribeLoadBalancers");
     let Some(balancer) = shared.balancer.as_ref().filter(|_| told) else { return Ok(answer) };

@@ -3,8 +3,12 @@
 import http.client
 import json
 import os
+import shlex
 import signal
+import socket
+import shutil
 import subprocess
+import tempfile
 import threading
 import time
 import unittest
@@ -14,14 +18,24 @@ from stack import NAME, Stack
 
 PROGRAM = os.environ["TIDELINE_REHEARSAL"]
 FOLDER = Path(os.environ["TIDELINE_FOLDER"])
-VENV = Path(os.environ["TIDELINE_VENV"])
 IMAGE = os.environ["TIDELINE_IMAGE"]
 MACHINE = Path(__file__).resolve().parents[2] / "scripts" / "machine"
-# One of its own: on the same address, HAProxy would share the port with another run's.
-BALANCER = f"127.53.{os.getpid() % 250 + 1}.9"
 CPUS = 0.5
 SPEED = 4
 LOG_DISK = 48
+
+
+def number():
+    """The run's own, from its folder by FNV-1a, as the program has it."""
+    name = 0x811C9DC5
+    for byte in os.fsencode(FOLDER):
+        name = (name ^ byte) * 0x01000193 & 0xFFFFFFFF
+    return name
+
+
+NAMESPACE = f"rehearsal-{number():08x}"
+# Another checkout may have a run at the same time.
+BALANCER = f"127.54.{number() >> 8 & 0xFF}.{number() & 0xFF}"
 
 
 def report(text):
@@ -61,41 +75,29 @@ def ask(path, method="GET", body=None, headers=()):
         connection.close()
 
 
-class Moto:
-    """moto's server, on a free port of loopback."""
-
-    def __init__(self):
-        script = (
-            "import sys, threading; from moto.server import ThreadedMotoServer; "
-            "server = ThreadedMotoServer('127.0.0.1', 0, verbose=False); server.start(); "
-            "print('http://%s:%s' % server.get_host_and_port(), flush=True); sys.stdin.read()"
-        )
-        self.process = subprocess.Popen(
-            [VENV / "bin" / "python", "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL, text=True,
-        )  # fmt: skip
-        self.url = self.process.stdout.readline().strip()
-
-    def stop(self):
-        self.process.communicate(timeout=20)
-
-
 class Rehearsal:
     """The program as a process."""
 
-    def __init__(self, upstream):
+    def __init__(self, *more):
         self.log = open(FOLDER.parent / "up.log", "a+")
         self.process = subprocess.Popen(
             [
-                PROGRAM, "up", "--upstream", upstream, "--folder", FOLDER, "--images", os.environ["TIDELINE_IMAGES"],
+                PROGRAM, "up", "--folder", FOLDER, "--images", os.environ["TIDELINE_IMAGES"],
                 "--balancer", BALANCER, "--cpus", str(CPUS), "--memory", "512", "--speed", str(SPEED),
-                "--log-disk", str(LOG_DISK),
+                "--log-disk", str(LOG_DISK), *more,
             ],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True,
         )  # fmt: skip
-        self.endpoint = self.process.stdout.readline().strip()
-        if not self.endpoint:
+        # What it prints is for a shell; the last line is its last word.
+        self.environment, line = {}, None
+        while line != "" and not (line or "").startswith("# Then"):
+            line = self.process.stdout.readline()
+            if line.startswith("export "):
+                name, value = shlex.split(line)[1].split("=", 1)
+                self.environment[name] = value
+        if not line:
             raise AssertionError(f"it does not start: {Path(self.log.name).read_text()[-2000:]}")
+        self.endpoint = self.environment["AWS_ENDPOINT_URL"]
 
     def end(self, how):
         self.process.send_signal(how)
@@ -107,13 +109,17 @@ class Rehearsal:
 
 
 def left():
-    """What there is of machines that boot, anywhere."""
-    lines = lambda *words: subprocess.run(words, capture_output=True, text=True).stdout.splitlines()  # noqa: E731
-    found = [f"namespace {line}" for line in lines("ip", "netns", "list") if line.startswith("rehearsal-")]
+    """What there is of the run in this folder: another checkout may have one of its own."""
+    lines = lambda *words, **more: subprocess.run(words, capture_output=True, text=True, **more).stdout.splitlines()  # noqa: E731
+    found = [f"namespace {line}" for line in lines("ip", "netns", "list") if line.split()[0] == NAMESPACE]
     found += [f"mount {line}" for line in lines("findmnt", "--noheadings", "--output", "TARGET", "--list") if str(FOLDER) in line]
-    found += [f"control group {path}" for path in lines("find", "/sys/fs/cgroup", "-name", "tideline-i-*")]
-    found += [f"process {line}" for line in lines("pgrep", "--full", "--list-full", f"(nspawn|haproxy).*{FOLDER}")]
-    found += [f"socket {path}" for path in Path("/run").glob("rehearsal-*.sock")]
+    for path in lines("find", "/sys/fs/cgroup", "-name", "tideline-i-*"):
+        # As `machine` names it.
+        name, _, number = Path(path).name.removeprefix("tideline-").rpartition("-")
+        if lines("cksum", input=f"{FOLDER}/machines/{name}\n")[0].split()[0] == number:
+            found.append(f"control group {path}")
+    found += [f"process {line}" for line in lines("pgrep", "--full", "--list-full", f"(nspawn|haproxy|python|bash).*{FOLDER}/")]
+    found += [f"socket {path}" for path in Path("/run").glob(f"{NAMESPACE}.sock")]
     return found
 
 
@@ -165,13 +171,80 @@ class Load:
         connection.close()
 
 
+def refused(*words, **more):
+    """What the program says when it does not start."""
+    command = [PROGRAM, "up", "--folder", FOLDER, "--images", os.environ["TIDELINE_IMAGES"], "--balancer", BALANCER, *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL, **more)
+    if not done.returncode or done.stdout:
+        raise AssertionError(f"it starts, or says so: {done.stdout}{done.stderr}")
+    return done.stderr
+
+
+class Refused(unittest.TestCase):
+    """What cannot work, which is said at once and leaves nothing."""
+
+    def tearDown(self):
+        self.assertEqual(left(), [])
+
+    def test_a_port_of_the_load_balancer_that_is_taken(self):
+        with socket.create_server((BALANCER, 80)):
+            said = refused()
+        self.assertIn(f"cannot listen on {BALANCER}:80: Address already in use", said)
+        self.assertIn("--balancer", said)
+
+    def test_a_port_of_the_region_that_is_taken(self):
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            self.assertIn(f"cannot listen on 127.0.0.1:{port}", refused("--listen", f"127.0.0.1:{port}"))
+
+    def test_somebody_who_is_not_root(self):
+        # Where it can be run by whoever it is.
+        with tempfile.TemporaryDirectory() as folder:
+            os.chmod(folder, 0o755)
+            program = shutil.copy(PROGRAM, folder)
+            done = subprocess.run(
+                [program, "up", "--folder", "run"], capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL,
+                user=65534, group=65534, extra_groups=[], cwd="/tmp",
+            )  # fmt: skip
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertIn("machines need root", done.stderr)
+
+    def test_packages_that_are_missing(self):
+        with tempfile.TemporaryDirectory() as folder:
+            said = refused(env={"PATH": folder})
+        (line,) = [line for line in said.splitlines() if "apt-get" in line]
+        for package in ("haproxy", "mmdebstrap", "python3-venv", "systemd-container"):
+            self.assertIn(package, line)
+
+    def test_moto_that_does_not_start(self):
+        venv, kept = FOLDER / "moto" / "venv", FOLDER / "moto" / "venv.kept"
+        if venv.exists():
+            venv.rename(kept)
+            self.addCleanup(kept.rename, venv)
+        self.addCleanup(shutil.rmtree, venv)
+        (venv / "bin").mkdir(parents=True)
+        shutil.copy(MACHINE.parents[1] / "moto" / "requirements.txt", venv / "installed.txt")
+        # To be found whole, it runs an empty script.
+        (venv / "bin" / "python").write_text("#!/bin/sh\n[ \"$1\" = -c ] || { echo it is broken >&2; exit 1; }\n")
+        (venv / "bin" / "python").chmod(0o755)
+        self.assertIn("moto's server does not start: it is broken", refused())
+
+    def test_an_end_before_it_is_up(self):
+        command = [PROGRAM, "up", "--folder", FOLDER, "--images", os.environ["TIDELINE_IMAGES"], "--balancer", BALANCER]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL)
+        wait("it has begun", lambda: any(line.startswith("process") for line in left()), 60, pause=0.01)
+        process.send_signal(signal.SIGINT)
+        said, complaint = process.communicate(timeout=60)
+        self.assertEqual((process.returncode, said), (1, ""))
+        self.assertIn("ended before it was up", complaint)
+        wait("nothing is left", lambda: not left(), 10)
+
+
 class Up(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         FOLDER.parent.mkdir(parents=True, exist_ok=True)
-        cls.moto = Moto()
-        cls.addClassCleanup(cls.moto.stop)
-        cls.rehearsal = Rehearsal(cls.moto.url)
+        cls.rehearsal = Rehearsal()
         cls.addClassCleanup(lambda: cls.rehearsal.process.poll() is None and cls.rehearsal.end(signal.SIGTERM))
         cls.stack = Stack(cls.rehearsal.endpoint)
         cls.stack.make(IMAGE)
@@ -253,6 +326,10 @@ class Up(unittest.TestCase):
             time.sleep(2)
         self.assertEqual(load.failures, [])
         self.assertEqual(len(load.answers), 2)
+
+    def test_4_its_name_leads_there(self):
+        (balancer,) = self.stack.elb.describe_load_balancers()["LoadBalancers"]
+        self.assertEqual(balancer["DNSName"], BALANCER)
 
     def test_5_a_machine_gets_its_allowance_and_no_more(self):
         name = next(iter(self.stack.instances()))
@@ -342,11 +419,13 @@ class Up(unittest.TestCase):
         self.assertEqual(self.rehearsal.end(signal.SIGKILL), -signal.SIGKILL)
         found = left()
         self.assertTrue(any(line.startswith("process") for line in found), found)
+        # It reads a pipe, which has ended.
+        wait("moto's server ends by itself", lambda: not any("server.py" in line for line in left()), 20)
         subprocess.run([PROGRAM, "down", "--folder", FOLDER], check=True, timeout=120)
         self.assertEqual(left(), [])
 
     def test_9_it_removes_everything_when_it_ends(self):
-        rehearsal = Rehearsal(self.moto.url)
+        rehearsal = Rehearsal()
         self.assertTrue(left())
         self.assertEqual(rehearsal.end(signal.SIGTERM), 0)
         self.assertEqual(left(), [])

@@ -39,7 +39,8 @@ impl Behind {
 
     async fn boot(&self, launch: &Launch, identity: &Identity, now: SystemTime) -> Result<Ipv4Addr, String> {
         let facts = self.facts(launch, identity, now).await.map_err(|failure| failure.to_string())?;
-        let root = self.site.image(&facts.image).ok_or_else(|| format!("there is no image {}", facts.image))?;
+        let none = || format!("there is no image {} in {}", facts.image, self.site.images().display());
+        let root = self.site.image(&facts.image).ok_or_else(none)?;
         let address = facts.address;
         if let Some(entry) = self.entries().get_mut(&launch.ticket) {
             entry.address = Some(address);
