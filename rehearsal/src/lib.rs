@@ -23,7 +23,9 @@
 //! dynamodb.rs   items, in dynoxide
 //! environment.rs what leads AWS's own tools here
 //! clock.rs      time, as fast as one likes
+//! rehearse.rs   what came of a whole rehearsal, and its report
 //! simulate.rs   the same scaling and refresh on a simulated clock, for fleets that no machine can boot
+//! charts.rs     drawings for the reports
 //! args.rs       the command line of `tideline-rehearsal`
 //! ```
 //!
@@ -48,6 +50,7 @@
 mod alarms;
 pub mod args;
 pub mod balancer;
+mod charts;
 mod clock;
 mod complain;
 pub mod dynamodb;

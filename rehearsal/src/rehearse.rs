@@ -1,14 +1,17 @@
 //! `run`: the whole life of a deployment on one machine, by the project's own make targets in a copy of this checkout.
 
 mod checkout;
+#[cfg(test)]
+mod example;
 mod load;
-mod outcome;
+pub mod outcome;
 mod page;
 mod preflight;
 mod steps;
 mod story;
 mod text;
 mod timeline;
+mod words;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -6,7 +6,7 @@
 //!          fleet.rs     the group, its machines and its balancer, moved on step by step
 //!          outcome.rs   what came of it, for report.json
 //!          text.rs      the same for a terminal
-//!          page.rs      the same as a page that stands alone; charts.rs: its drawings
+//!          page.rs      the same as a page that stands alone
 //! ```
 //!
 //! Nothing is random, and nobody asks the machine for the time: the same settings have the same outcome.
@@ -16,7 +16,6 @@
 //! limit, as the store and the balancer (docs/CAPACITY.md has their arithmetic), burst credits, noisy neighbours.
 
 pub mod args;
-mod charts;
 mod fleet;
 pub mod outcome;
 mod page;

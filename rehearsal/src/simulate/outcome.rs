@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::settings::Settings;
+use crate::charts::words::length;
 use crate::scaling::{Decision, Metric, Status};
 
 /// Decisions are told one by one if there are no more than this, or if more than [`SOON`] seconds are between.
@@ -232,13 +233,6 @@ pub(super) fn clock(at: f64) -> String {
     }
 }
 
-/// A number with separators between thousands.
-pub(super) fn count(value: f64) -> String {
-    let digits = format!("{:.0}", value.abs());
-    let grouped: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
-    grouped.join(",")
-}
-
 /// A share in per cent, with as many decimals as it needs.
 pub(super) fn share(part: f64, whole: f64) -> String {
     let percent = if whole > 0.0 { part / whole * 100.0 } else { 0.0 };
@@ -248,18 +242,6 @@ pub(super) fn share(part: f64, whole: f64) -> String {
         "< 0.01 %".to_owned()
     } else {
         format!("{percent:.2} %")
-    }
-}
-
-/// Seconds as people say them.
-pub(super) fn length(seconds: f64) -> String {
-    let seconds = seconds.round() as u64;
-    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
-        (0, 0, seconds) => format!("{seconds} s"),
-        (0, minutes, 0) => format!("{minutes} min"),
-        (0, minutes, seconds) => format!("{minutes} min {seconds} s"),
-        (hours, 0, _) => format!("{hours} h"),
-        (hours, minutes, _) => format!("{hours} h {minutes} min"),
     }
 }
 
@@ -284,9 +266,7 @@ mod tests {
 
     #[test]
     fn numbers_are_for_people() {
-        assert_eq!([0.0, 999.4, 1234567.0].map(count), ["0", "999", "1,234,567"]);
         assert_eq!([0.0, 300.0, 86_400.0, 90_060.0].map(clock), ["00:00", "00:05", "24:00", "1d 01:01"]);
-        assert_eq!([59.0, 120.0, 61.0, 7260.0].map(length), ["59 s", "2 min", "1 min 1 s", "2 h 1 min"]);
         assert_eq!([share(0.0, 0.0), share(1.0, 1e9), share(1.0, 8.0)], ["0 %", "< 0.01 %", "12.50 %"]);
     }
 }

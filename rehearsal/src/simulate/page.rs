@@ -1,8 +1,10 @@
 //! The outcome as one page that stands alone: nothing is fetched, and there is no script.
 
-use super::charts::{Axis, Chart, Mark, Series, WIDTH, short};
-use super::outcome::{Event, Outcome, Row, clock, count, length, share};
+use super::outcome::{Event, Outcome, Row, clock, share};
+use crate::charts::words::{count, escape, length, short};
+use crate::charts::{self, Axis, Chart, Mark, Series, WIDTH};
 
+/// What only this page has.
 const STYLE: &str = include_str!("style.css");
 
 /// A drawing is hardly wider than this many pixels.
@@ -27,13 +29,10 @@ pub fn page(outcome: &Outcome) -> String {
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"{policy}\">\n\
          <meta name=\"color-scheme\" content=\"light dark\"><link rel=\"icon\" href=\"data:,\">\n\
-         <style>{STYLE}</style></head>\n<body><main>\n{}</main></body></html>\n",
+         <style>{}{STYLE}</style></head>\n<body><main>\n{}</main></body></html>\n",
+        charts::STYLE,
         body.concat(),
     )
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 fn section(title: &str, content: &str) -> String {
@@ -134,7 +133,8 @@ fn thin(rows: &[Row]) -> Vec<Row> {
 
 fn stack(outcome: &Outcome) -> String {
     let rows = thin(&outcome.timeline);
-    let axis = Axis { span: outcome.inputs.seconds.max(1) as f64, at: rows.iter().map(|row| row.at).collect() };
+    let step = rows.first().map_or(60.0, |row| row.at);
+    let axis = Axis { span: outcome.inputs.seconds.max(1) as f64, step, at: rows.iter().map(|row| row.at).collect() };
     let backdrop = backdrop(outcome, &axis);
     let drawn: String = charts(outcome, &rows).iter().map(|chart| chart.draw(&axis, &backdrop)).collect();
     let times: String = axis
@@ -146,16 +146,17 @@ fn stack(outcome: &Outcome) -> String {
     format!(
         "<div class=\"stack\">{flags}\n{drawn}{strip}<div class=\"times\">{times}</div></div>\n\
          <p class=\"note\">Each point is {}: rates are means, the load is the worst of it, instances are as they were at its end.</p>\n",
-        length(axis.at.first().copied().unwrap_or(60.0)),
+        length(step),
     )
 }
 
 fn charts(outcome: &Outcome, rows: &[Row]) -> Vec<Chart> {
-    let series = |label, class, mark, value: &dyn Fn(&Row) -> f64| Series {
-        label,
-        class,
+    let series = |label: &str, class: &str, mark, value: &dyn Fn(&Row) -> f64| Series {
+        label: label.to_owned(),
+        class: class.to_owned(),
         mark,
-        values: rows.iter().map(value).collect(),
+        values: rows.iter().map(|row| Some(value(row))).collect(),
+        key: "",
     };
     let target = outcome.inputs.cpu_target;
     let old = |row: &Row| f64::from(row.serving - row.new.min(row.serving));
@@ -175,13 +176,12 @@ fn charts(outcome: &Outcome, rows: &[Row]) -> Vec<Chart> {
         Chart {
             title: "Load and capacity",
             note: "requests a second".to_owned(),
-            unit: "",
-            most: None,
             height: "tall",
             series: vec![
                 series("load", "c-load", Mark::Area, &|row| row.offered),
                 series("capacity", "c-capacity", Mark::Steps, &|row| row.capacity),
             ],
+            ..Chart::default()
         },
         Chart {
             title: "Utilisation",
@@ -193,8 +193,9 @@ fn charts(outcome: &Outcome, rows: &[Row]) -> Vec<Chart> {
                 series("load", "c-load", Mark::Line, &|row| row.utilisation),
                 series("target", "c-target", Mark::Line, &|_| target),
             ],
+            ..Chart::default()
         },
-        Chart { title: "Instances", note: String::new(), unit: "", most: None, height: "tall", series: instances },
+        Chart { title: "Instances", height: "tall", series: instances, ..Chart::default() },
     ];
     if lost {
         let mut series_of = vec![series("refused", "c-refused", Mark::Bars, &|row| row.refused)];
@@ -204,7 +205,7 @@ fn charts(outcome: &Outcome, rows: &[Row]) -> Vec<Chart> {
         let note = "requests a second".to_owned();
         charts.insert(
             2,
-            Chart { title: "Refused and failed", note, unit: "", most: None, height: "low", series: series_of },
+            Chart { title: "Refused and failed", note, height: "low", series: series_of, ..Chart::default() },
         );
     }
     charts
@@ -312,10 +313,5 @@ mod tests {
         let thin = thin(&rows);
         assert!(thin.len() <= POINTS && thin.last().is_some_and(|last| last.at == 5000.0));
         assert!(thin.iter().any(|row| row.utilisation == 300.0) && thin.iter().all(|row| row.offered == 1.0));
-    }
-
-    #[test]
-    fn foreign_text_stays_text() {
-        assert_eq!(escape("<b> & \"c\""), "&lt;b&gt; &amp; &quot;c&quot;");
     }
 }

@@ -1,6 +1,7 @@
 //! The outcome for a terminal.
 
-use super::outcome::{Event, Outcome, clock, count, length, share};
+use super::outcome::{Event, Outcome, clock, share};
+use crate::charts::words::{count, length};
 
 /// Of more events, the first and the last are told.
 const TOLD: usize = 20;

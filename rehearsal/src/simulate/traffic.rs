@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::outcome::count;
+use crate::charts::words::count;
 
 /// The longest simulation.
 pub const LONGEST: Duration = Duration::from_secs(31 * 24 * 3600);
