@@ -78,6 +78,8 @@ pub(crate) struct Chart {
     pub(crate) series: Vec<Series>,
     /// HTML before the series' own keys.
     pub(crate) keys: String,
+    /// HTML between the title and the drawing.
+    pub(crate) above: String,
     /// HTML over the drawing, placed in per cent.
     pub(crate) over: String,
 }
@@ -116,7 +118,7 @@ impl Axis {
 impl Chart {
     /// As HTML; `backdrop` is drawn behind it, in units of the drawing.
     pub(crate) fn draw(&self, axis: &Axis, backdrop: &str) -> String {
-        let Self { title, note, unit, height, over, about, .. } = self;
+        let Self { title, note, unit, height, above, over, about, .. } = self;
         let tops = self.stacked();
         let scale = self.scale(&tops);
         let keys: String = self.series.iter().filter(|series| !series.label.is_empty()).map(key).collect();
@@ -151,7 +153,7 @@ impl Chart {
             (drawing + &blocks, shapes)
         };
         format!(
-            "<section class=\"chart\"><header><h3>{title} <small>{note}</small></h3><div class=\"keys\">{}{keys}</div></header>\
+            "<section class=\"chart\"><header><h3>{title} <small>{note}</small></h3><div class=\"keys\">{}{keys}</div></header>{above}\
              <div class=\"plot {height}\"><div class=\"scale\" aria-hidden=\"true\">{labels}</div>{behind}\
              <svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"{title} over time{about}\">\
              {front}</svg>{over}</div></section>\n",

@@ -89,6 +89,7 @@ fn tiles(outcome: &Outcome) -> String {
     let most = outcome.timeline.iter().map(|row| row.answered).max().unwrap_or(0);
     let squeezed = outcome.timeline.iter().filter(|row| row.speed > 1.0).count();
     let checks = || outcome.steps.iter().flat_map(|step| &step.checks);
+    let all = checks().count();
     let bad_checks = checks().filter(|check| !check.passed).count();
     let serving =
         outcome.timeline.iter().map(|row| row.instances.values().map(|instances| instances.healthy).sum::<u32>());
@@ -97,8 +98,8 @@ fn tiles(outcome: &Outcome) -> String {
         tile("Duration", &length(outcome.seconds), &several(outcome.steps.len(), "step"), false),
         tile(
             "Checks",
-            &checks().count().to_string(),
-            &if bad_checks == 0 { "all of them held".to_owned() } else { format!("{bad_checks} did not hold") },
+            &if bad_checks == 0 { all.to_string() } else { format!("{} of {all}", all - bad_checks) },
+            if bad_checks == 0 { "all of them held" } else { "held" },
             bad_checks > 0,
         ),
         tile("Requests", &count(answered as f64), &format!("at most {} in a second", count(most as f64)), false),

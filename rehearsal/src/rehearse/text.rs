@@ -47,12 +47,12 @@ mod tests {
         let text = text(&example::outcome());
         let lines: Vec<_> = text.lines().collect();
         let at = lines.iter().position(|line| line.starts_with("  ✗  the power of an instance is cut ")).unwrap();
-        assert_eq!(lines[at + 1], "       at most the requests in flight failed (7, of 2 in flight)");
+        assert_eq!(lines[at + 1], "       expected “at most the requests in flight failed”, seen “7, of 2 in flight”");
         assert_eq!(lines.iter().filter(|line| line.starts_with("  ✓")).count(), example::outcome().steps.len() - 1);
         let ends: Vec<_> =
             lines.iter().filter(|line| line.starts_with("  ✓")).map(|line| line.chars().count()).collect();
         assert!(ends.windows(2).all(|pair| pair[0] == pair[1]), "{text}");
         assert!(lines.iter().any(|line| line.ends_with("compressed: longer on AWS")), "{text}");
-        assert!(lines[lines.len() - 2].starts_with("The rehearsal failed: the power"), "{text}");
+        assert!(lines[lines.len() - 2].starts_with("The rehearsal failed at “the power"), "{text}");
     }
 }

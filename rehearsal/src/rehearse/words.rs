@@ -14,7 +14,7 @@ pub(super) struct Verdict {
 impl Verdict {
     pub(super) fn of(outcome: &Outcome) -> Self {
         let of_step =
-            |step: &Step| failures(step).into_iter().map(|failure| format!("{}: {failure}", step.name)).collect();
+            |step: &Step| failures(step).into_iter().map(|failure| format!("“{}”: {failure}", step.name)).collect();
         let failures: Vec<String> = outcome.steps.iter().flat_map::<Vec<_>, _>(of_step).collect();
         let checks = outcome.steps.iter().map(|step| step.checks.len()).sum();
         let line = match failures.as_slice() {
@@ -26,8 +26,8 @@ impl Verdict {
                 )
             }
             [] => "The rehearsal failed: it did not get to its end.".to_owned(),
-            [only] => format!("The rehearsal failed: {only}."),
-            [first, more @ ..] => format!("The rehearsal failed: {first}; and {} more.", more.len()),
+            [only] => format!("The rehearsal failed at {only}."),
+            [first, more @ ..] => format!("The rehearsal failed at {first}; and {} more.", more.len()),
         };
         Self { passed: outcome.passed && failures.is_empty(), line, failures }
     }
@@ -36,7 +36,7 @@ impl Verdict {
 /// Why it could not be gone through, and what did not hold.
 pub(super) fn failures(step: &Step) -> Vec<String> {
     let failed = step.checks.iter().filter(|check| !check.passed);
-    let checks = failed.map(|check| format!("{} ({})", check.what, check.seen));
+    let checks = failed.map(|check| format!("expected “{}”, seen “{}”", check.what, check.seen));
     step.failure.iter().map(|why| why.trim_end_matches('.').to_owned()).chain(checks).collect()
 }
 
@@ -81,12 +81,13 @@ mod tests {
         assert!(!verdict.passed && verdict.failures.len() == 1);
         assert_eq!(
             verdict.line,
-            "The rehearsal failed: the power of an instance is cut: at most the requests in flight failed (7, of 2 in flight)."
+            "The rehearsal failed at “the power of an instance is cut”: expected “at most the requests in flight failed”, \
+             seen “7, of 2 in flight”."
         );
         outcome.steps[0].failure = Some("no disk space left.".to_owned());
         assert_eq!(
             Verdict::of(&outcome).line,
-            "The rehearsal failed: build and check the image: no disk space left; and 1 more."
+            "The rehearsal failed at “build and check the image”: no disk space left; and 1 more."
         );
     }
 

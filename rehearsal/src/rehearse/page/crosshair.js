@@ -5,12 +5,14 @@
   const source = document.getElementById("points");
   const plots = stack ? [...stack.querySelectorAll(".plot")] : [];
   if (!source || plots.length === 0) return;
-  const { at, span, series, states, builds, steps } = JSON.parse(source.textContent);
+  const { at, span, series, states, builds, names, steps } = JSON.parse(source.textContent);
   if (at.length === 0) return;
 
   const line = stack.appendChild(Object.assign(document.createElement("div"), { className: "cross" }));
   const pill = line.appendChild(document.createElement("span"));
-  const slots = [...stack.querySelectorAll("[data-key], [data-build]")];
+  const tip = line.appendChild(document.createElement("span"));
+  const instances = stack.querySelector(".plot:has(.builds)");
+  const slots = [...stack.querySelectorAll("[data-key]")];
   stack.classList.add("live");
   stack.tabIndex = 0;
   let current = -1;
@@ -22,10 +24,10 @@
     const value = series[key]?.[index];
     return value === null || value === undefined ? "–" : digits(value) + (units[key] ?? "");
   };
-  const build = (number, index) => {
+  const build = (name, number, index) => {
     const now = builds[number].findLast((change) => change[0] <= index);
     const told = states.flatMap((state, nth) => (now?.[nth + 1] ? [`${now[nth + 1]} ${state}`] : []));
-    return told.join(", ") || "0";
+    return told.length > 0 ? [`${name}: ${told.join(", ")}`] : [];
   };
   const clock = (seconds) => {
     const pad = (value) => String(value).padStart(2, "0");
@@ -51,10 +53,10 @@
     const step = steps.find(([from, to]) => time >= from && time < to);
     const speed = series.speed[current];
     pill.textContent = [clock(time), step?.[2], speed > 1 ? `time ×${digits(speed)}` : ""].filter(Boolean).join(" · ");
-    for (const slot of slots) {
-      const { key, build: number } = slot.dataset;
-      slot.textContent = key ? text(key, current) : build(number, current);
-    }
+    for (const slot of slots) slot.textContent = text(slot.dataset.key, current);
+    tip.textContent = names.flatMap((name, number) => build(name, number, current)).join("\n");
+    tip.hidden = tip.textContent === "";
+    if (instances) tip.style.top = `${instances.getBoundingClientRect().top - plot.top + 4}px`;
   };
   const under = (time) => {
     let [low, high] = [0, at.length - 1];

@@ -19,6 +19,9 @@ const LETTER: f64 = 6.2;
 /// Of more events there is only the list.
 const MARKED: usize = 100;
 
+/// Marks of failures, at most.
+const FAILING: usize = 24;
+
 /// The first lane that is free where each begins; `(left, width)` are pixels, in the order of `left`.
 fn lanes(places: impl Iterator<Item = (f64, f64)>, whole: f64) -> Vec<usize> {
     let mut ends: Vec<f64> = Vec::new();
@@ -46,25 +49,23 @@ pub(super) fn steps(steps: &[Step], axis: &Axis) -> String {
     let x = |step: &Step, whole: f64| axis.percent(step.at) / 100.0 * whole;
     let wide = lanes(steps.iter().enumerate().map(|(index, step)| (x(step, WIDE), width(index + 1, step))), WIDE);
     let narrow = lanes(steps.iter().map(|step| (x(step, NARROW), 18.0)), NARROW);
-    let one = |(index, step): (usize, &Step)| {
+    let (mut leaders, mut names) = (String::new(), String::new());
+    for (index, step) in steps.iter().enumerate() {
         let number = index + 1;
-        let left = axis.percent(step.at);
-        let bad = !failures(step).is_empty();
-        let (class, sign) = if bad { (" bad", "✗\u{a0}") } else { ("", "") };
+        let (class, sign) = if failures(step).is_empty() { ("", "") } else { (" bad", "✗\u{a0}") };
         let end = if x(step, WIDE) + width(number, step) > WIDE { " end" } else { "" };
         let name = escape(&step.name);
-        format!(
-            "<i class=\"leader{class}\" style=\"--x:{left:.2}%;--wide:{0};--narrow:{1}\"></i><a class=\"name{class}{end}\" \
-             href=\"#step-{number}\" title=\"{name}\" style=\"--x:{left:.2}%;--wide:{0};--narrow:{1}\"><b>{sign}{number}</b>\
-             <span>{name}</span></a>",
-            wide[index], narrow[index],
-        )
-    };
+        let style = format!("--x:{:.2}%;--wide:{};--narrow:{}", axis.percent(step.at), wide[index], narrow[index]);
+        leaders += &format!("<i class=\"leader{class}\" style=\"{style}\"></i>");
+        names += &format!(
+            "<a class=\"name{class}{end}\" href=\"#step-{number}\" title=\"{name}\" style=\"{style}\"><b>{sign}{number}</b>\
+             <span>{name}</span></a>"
+        );
+    }
     format!(
-        "<nav class=\"names\" aria-label=\"Steps\" style=\"--wide:{};--narrow:{}\">{}</nav>\n",
+        "<nav class=\"names\" aria-label=\"Steps\" style=\"--wide:{};--narrow:{}\">{leaders}{names}</nav>\n",
         highest(&wide),
         highest(&narrow),
-        steps.iter().enumerate().map(one).collect::<String>(),
     )
 }
 
@@ -87,43 +88,64 @@ pub(super) fn backdrop(steps: &[Step], events: &[Event], rows: &[Row], axis: &Ax
         let events = events.iter().take(MARKED).filter(|event| (event.kind == EventKind::Fault) == fault);
         events.map(|event| line(event.at)).collect::<String>()
     };
-    let failing = |row: &Row| format!("M{:.1} 0V{HEIGHT}H{:.1}V0Z", axis.x(row.at), axis.x(row.at + axis.step));
+    let failing = failing(rows, axis, 0.0).into_iter();
+    let failing = failing.map(|(from, to, _)| format!("M{:.1} 0V{HEIGHT}H{:.1}V0Z", axis.x(from), axis.x(to)));
     steps.iter().enumerate().map(band).collect::<String>()
         + &path("grid", &axis.ticks().into_iter().map(line).collect::<String>())
-        + &path("failing", &rows.iter().filter(|row| row.failed > 0).map(failing).collect::<String>())
+        + &path("failing", &failing.collect::<String>())
         + &path("event", &of(false))
         + &path("event fault", &of(true))
 }
 
-/// A mark for each time in which requests failed, with how many; what would lie on each other is one.
-pub(super) fn failed(rows: &[Row], axis: &Axis) -> String {
-    let near = axis.span * 38.0 / WIDE;
-    let mut marks: Vec<(f64, f64, u64)> = Vec::new();
+/// From when to when requests failed, and how many; with no more than `pause` seconds between, it is one time.
+fn failing(rows: &[Row], axis: &Axis, pause: f64) -> Vec<(f64, f64, u64)> {
+    let mut times: Vec<(f64, f64, u64)> = Vec::new();
     for row in rows.iter().filter(|row| row.failed > 0) {
-        match marks.last_mut() {
-            Some((_, end, failed)) if row.at - *end <= near => {
+        match times.last_mut() {
+            Some((_, end, failed)) if row.at - *end <= pause + axis.step / 2.0 => {
                 *end = row.at + axis.step;
                 *failed += row.failed;
             }
-            _ => marks.push((row.at, row.at + axis.step, row.failed)),
+            _ => times.push((row.at, row.at + axis.step, row.failed)),
         }
     }
-    let one = |(from, to, failed): &(f64, f64, u64)| {
+    times
+}
+
+/// A mark for each time in which requests failed, with how many.
+pub(super) fn failed(rows: &[Row], axis: &Axis) -> String {
+    // Where they fail again and again, longer pauses are drawn over.
+    let pauses = (0..).map(|doubled| 3.0 * f64::from(1 << doubled)).take(12);
+    let times = pauses.map(|pause| failing(rows, axis, pause)).find(|times| times.len() <= FAILING).unwrap_or_default();
+    let label = |failed: u64| format!("✗ {}", count(failed as f64));
+    let place = |whole: f64, (from, to, failed): &(f64, f64, u64)| {
+        let width = (label(*failed).chars().count() as f64).mul_add(6.6, 8.0);
+        ((axis.percent((from + to) / 2.0) / 100.0).mul_add(whole, -width / 2.0), width)
+    };
+    let wide = lanes(times.iter().map(|time| place(WIDE, time)), WIDE);
+    let narrow = lanes(times.iter().map(|time| place(NARROW, time)), NARROW);
+    let one = |(index, (from, to, failed)): (usize, &(f64, f64, u64))| {
         let (left, right) = (axis.percent(*from), axis.percent(*to));
         let requests = if *failed == 1 { "request" } else { "requests" };
         let when = format!("{} {requests} failed from {} to {}", count(*failed as f64), clock(*from), clock(*to));
         format!(
-            "<i style=\"left:{left:.2}%;width:{:.2}%\"></i><span title=\"{when}\" style=\"left:{:.2}%\">✗ {}</span>",
+            "<i style=\"left:{left:.2}%;width:{:.2}%\"></i><span title=\"{when}\" style=\"--x:{:.2}%;--wide:{};--narrow:{}\">{}</span>",
             right - left,
             (left + right) / 2.0,
-            count(*failed as f64),
+            wide[index],
+            narrow[index],
+            label(*failed),
         )
     };
-    if marks.is_empty() {
-        String::new()
-    } else {
-        format!("<div class=\"fails\">{}</div>", marks.iter().map(one).collect::<String>())
+    if times.is_empty() {
+        return String::new();
     }
+    format!(
+        "<div class=\"fails\" style=\"--wide:{};--narrow:{}\">{}</div>",
+        highest(&wide),
+        highest(&narrow),
+        times.iter().enumerate().map(one).collect::<String>()
+    )
 }
 
 /// The events' numbers below the charts, with the shape of their kind.

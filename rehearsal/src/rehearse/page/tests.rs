@@ -28,9 +28,9 @@ fn what_failed_is_in_the_verdict() {
     let page = page(&example::outcome());
     assert!(page.contains("<title>✗ Rehearsal failed</title>"));
     let verdict = page.split("class=\"verdict bad\"").nth(1).and_then(|rest| rest.split("</section>").next()).unwrap();
-    assert!(
-        verdict.contains("the power of an instance is cut: at most the requests in flight failed (7, of 2 in flight)")
-    );
+    assert!(verdict.contains(
+        "“the power of an instance is cut”: expected “at most the requests in flight failed”, seen “7, of 2"
+    ));
 
     let mut outcome = example::outcome();
     outcome.steps.retain(|step| !step.name.starts_with("the power"));
@@ -48,7 +48,11 @@ fn a_single_failed_request_has_a_mark() {
     assert!(none.contains("a second; none failed"));
     outcome.timeline[300].failed = 1;
     let one = page(&outcome);
-    assert!(one.contains("title=\"1 request failed from 5:00 to 5:01\" style=\"left:37.56%\">✗ 1</span>"));
+    assert!(
+        one.contains(
+            "title=\"1 request failed from 5:00 to 5:01\" style=\"--x:37.56%;--wide:0;--narrow:0\">✗ 1</span>"
+        )
+    );
     assert!(one.contains("class=\"bars c-failed\" d=\"M375.0 100V") && one.matches("class=\"failing\"").count() == 4);
 }
 

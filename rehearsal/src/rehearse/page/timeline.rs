@@ -78,7 +78,7 @@ fn rate(rows: &[Row], axis: &Axis) -> Chart {
             series("answered", "c-answered", Mark::Area, "answered", values(|row| row.answered)),
             series("failed", "c-failed", Mark::Bars, "failed", values(|row| row.failed)),
         ],
-        over: marks::failed(rows, axis),
+        above: marks::failed(rows, axis),
         ..Chart::default()
     }
 }
@@ -116,11 +116,7 @@ fn instances(rows: &[Row], axis: &Axis) -> Chart {
     let desired = rows.iter().map(|row| Some(f64::from(row.desired))).collect();
     layers.push(series("desired", "c-desired", Mark::Steps, "desired", desired));
     let build = |(index, build): (usize, &&str)| {
-        format!(
-            "<span class=\"key c-b{}\"><i class=\"fill\"></i>{}<b data-build=\"{index}\"></b></span>",
-            index.min(COLOURS),
-            escape(build)
-        )
+        format!("<span class=\"key c-b{}\"><i class=\"fill\"></i>{}</span>", index.min(COLOURS), escape(build))
     };
     let state = |(class, word, _): &State| {
         format!(
@@ -183,7 +179,8 @@ fn cpu(rows: &[Row]) -> Chart {
         note: "of the group's allowance, in the region's last minute".to_owned(),
         about: format!("at most {} per cent", number(most)),
         unit: "\u{a0}%",
-        most: Some(most.max(100.0)),
+        // Up to a hundred, a hundred is the end of the scale.
+        most: Some(if most <= 100.0 { 98.0 } else { most }),
         height: "low",
         series: vec![series("CPU", "c-cpu", Mark::Area, "cpu", values)],
         ..Chart::default()
@@ -236,6 +233,7 @@ fn data(outcome: &Outcome, axis: &Axis) -> String {
         },
         "states": STATES.map(|(_, word, _)| word),
         "builds": builds.collect::<Value>(),
+        "names": self::builds(rows),
         "steps": steps.collect::<Value>(),
     });
     // Within a script element, nothing may end it.
