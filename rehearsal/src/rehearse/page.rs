@@ -119,7 +119,7 @@ fn tiles(outcome: &Outcome) -> String {
             "Compressed",
             &length(squeezed as f64),
             if squeezed == 0 {
-                "the region's time was the machine's"
+                "the region's time ran as the clock does"
             } else {
                 "of the duration, where all was waiting"
             },

@@ -19,6 +19,9 @@ const LETTER: f64 = 6.2;
 /// Of more events there is only the list.
 const MARKED: usize = 100;
 
+/// With more lanes than this, steps have their numbers alone.
+const NAMES: usize = 9;
+
 /// Marks of failures, at most.
 const FAILING: usize = 24;
 
@@ -48,7 +51,11 @@ pub(super) fn steps(steps: &[Step], axis: &Axis) -> String {
     };
     let x = |step: &Step, whole: f64| axis.percent(step.at) / 100.0 * whole;
     let wide = lanes(steps.iter().enumerate().map(|(index, step)| (x(step, WIDE), width(index + 1, step))), WIDE);
-    let narrow = lanes(steps.iter().map(|step| (x(step, NARROW), 18.0)), NARROW);
+    let number = |number: usize, step: &Step| {
+        (number.to_string().len() as f64).mul_add(8.0, if failures(step).is_empty() { 10.0 } else { 26.0 })
+    };
+    let narrow =
+        lanes(steps.iter().enumerate().map(|(index, step)| (x(step, NARROW), number(index + 1, step))), NARROW);
     let (mut leaders, mut names) = (String::new(), String::new());
     for (index, step) in steps.iter().enumerate() {
         let number = index + 1;
@@ -62,8 +69,9 @@ pub(super) fn steps(steps: &[Step], axis: &Axis) -> String {
              <span>{name}</span></a>"
         );
     }
+    let dense = if highest(&wide) > NAMES { " dense" } else { "" };
     format!(
-        "<nav class=\"names\" aria-label=\"Steps\" style=\"--wide:{};--narrow:{}\">{leaders}{names}</nav>\n",
+        "<nav class=\"names{dense}\" aria-label=\"Steps\" style=\"--wide:{};--narrow:{}\">{leaders}{names}</nav>\n",
         highest(&wide),
         highest(&narrow),
     )
@@ -230,5 +238,25 @@ mod tests {
     fn what_would_lie_on_each_other_is_in_different_lanes() {
         let places = [(0.0, 100.0), (10.0, 100.0), (20.0, 30.0), (104.0, 50.0), (195.0, 40.0), (199.0, 20.0)];
         assert_eq!(lanes(places.into_iter(), 200.0), [0, 1, 2, 0, 0, 1]);
+    }
+
+    #[test]
+    fn failures_again_and_again_are_few_marks() {
+        let row = |at: u32| Row {
+            at: f64::from(at),
+            answered: 9,
+            failed: u64::from(at.is_multiple_of(10)),
+            p50: None,
+            p99: None,
+            desired: 0,
+            instances: std::collections::BTreeMap::new(),
+            cpu: None,
+            speed: 1.0,
+        };
+        let rows: Vec<_> = (0..1800).map(row).collect();
+        let axis = Axis { span: 1800.0, step: 1.0, at: Vec::new() };
+        assert_eq!(failing(&rows, &axis, 0.0).len(), 180);
+        let drawn = failed(&rows, &axis);
+        assert!(drawn.matches("<span").count() <= FAILING && drawn.contains("✗ 180"), "{drawn}");
     }
 }

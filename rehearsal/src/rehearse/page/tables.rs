@@ -11,16 +11,19 @@ const LISTED: usize = 200;
 /// What no machine of one's own can show.
 const ONLY_AWS: [(&str, &str); 8] = [
     (
-        "The load balancer",
-        "the real ALB, how it grows with the load, and its DNS names; here it is HAProxy with the same settings.",
+        "Load balancer",
+        "The real one, how it grows with its load, and its DNS names. Here HAProxy stands for it, set as Terraform asked.",
     ),
-    ("Permissions", "IAM roles and policies are made here, and nobody asks them."),
-    ("EC2", "whether there is capacity, and how long an instance takes to boot; here it boots on this machine."),
-    ("DynamoDB", "its own latency, its throttling and its limits; here the items are in a file."),
-    ("ElastiCache", "there is none here."),
-    ("Metrics", "the CloudWatch agent, and how late its metrics are."),
-    ("arm64", "the instances have this machine's processor."),
-    ("Prices", "here nothing costs anything."),
+    (
+        "Permissions",
+        "Whether the IAM policies allow what is needed, and no more. Here they are made, and nobody asks them.",
+    ),
+    ("EC2", "Whether there is capacity, and how long an instance takes to boot. Here it boots on this machine."),
+    ("DynamoDB", "Its own latency and its throttling. Here a store on this machine stands for it."),
+    ("ElastiCache", "Its latency, its failover and its limits."),
+    ("Metrics", "The CloudWatch agent, and how late its metrics come."),
+    ("arm64", "Graviton processors. Here the instances have this machine's."),
+    ("Prices", "What it costs. Here nothing costs anything."),
 ];
 
 pub(super) fn events(events: &[Event]) -> String {
@@ -44,11 +47,12 @@ pub(super) fn events(events: &[Event]) -> String {
 
 pub(super) fn figures(steps: &[Step]) -> String {
     let row = |step: &Step, index: usize, first: bool, figure: &Figure| {
-        let of = if first { format!("<a href=\"#step-{index}\">{}</a>", escape(&step.name)) } else { String::new() };
+        let name = if first { escape(&step.name) } else { String::new() };
+        let of = if first { format!("<a href=\"#step-{index}\">{name}</a>") } else { String::new() };
         let mark = if figure.compressed { "<em class=\"squeezed\">compressed</em>" } else { "" };
         let class = if first { " class=\"first\"" } else { "" };
         format!(
-            "<tr{class}><th scope=\"row\">{}</th><td class=\"n\">{}\u{a0}{}</td><td>{mark}</td><td class=\"of\">{of}</td></tr>\n",
+            "<tr{class}><th scope=\"row\"><small>{name}</small>{}</th><td class=\"n\">{}\u{a0}{}</td><td>{mark}</td><td class=\"of\">{of}</td></tr>\n",
             escape(&figure.what),
             number(figure.value),
             escape(&figure.unit),
@@ -70,7 +74,7 @@ pub(super) fn figures(steps: &[Step]) -> String {
         ""
     };
     format!(
-        "<div class=\"scroll\"><table><thead><tr><th>What</th><th class=\"n\">Value</th><th>Time</th><th>Step</th></tr></thead>\n\
+        "<div class=\"scroll\"><table><thead><tr><th>What</th><th class=\"n\">Value</th><th>Time</th><th class=\"of\">Step</th></tr></thead>\n\
          <tbody>{rows}</tbody></table></div>\n{note}"
     )
 }
