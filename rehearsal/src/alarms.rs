@@ -154,8 +154,8 @@ pub(crate) fn tree(answer: Tree, found: &[Found]) -> Tree {
     answer.replace("MetricAlarms", Tree::list(all))
 }
 
-/// The answer in CBOR.
-pub(crate) fn cbor<'a>(found: impl Iterator<Item = &'a Found>) -> Value {
+/// The answer in CBOR or JSON.
+pub(crate) fn value<'a>(found: impl Iterator<Item = &'a Found>) -> Value {
     let each = |alarm: &Found| {
         Value::Map(vec![
             ("AlarmName", Value::Text(alarm.name.clone())),

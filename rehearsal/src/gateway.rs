@@ -23,7 +23,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::protocol::query::Call;
-use crate::protocol::{Failure, cbor, xml};
+use crate::protocol::{Failure, cbor, json, xml};
 use crate::region::Shared;
 use faults::Fault;
 
@@ -53,7 +53,7 @@ struct Asked {
     service: String,
     action: String,
     format: Format,
-    /// Where it is of the Query protocol, or in CBOR.
+    /// Where it is of the Query protocol, or one of CloudWatch.
     call: Option<Call>,
 }
 
@@ -154,7 +154,10 @@ impl Asked {
         if kind.starts_with("application/x-amz-json") {
             // DynamoDB_20120810.GetItem
             let action = text("x-amz-target").rsplit('.').next().unwrap_or_default().to_owned();
-            return Self { service, action, format: Format::Json, call: None };
+            // That of DynamoDB is dynoxide's to read.
+            let parameters = (service == "monitoring").then(|| json::read(body).ok()).flatten();
+            let call = parameters.map(|parameters| Call { action: action.clone(), parameters });
+            return Self { service, action, format: Format::Json, call };
         }
         let call = kind.starts_with("application/x-www-form-urlencoded").then(|| Call::read(body).ok()).flatten();
         let action = call.as_ref().map(|call| call.action.clone()).unwrap_or_default();

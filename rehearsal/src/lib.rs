@@ -6,7 +6,8 @@
 //! gateway.rs    HTTP on loopback: decides which service a call is for, forwards what is not ours
 //!   gateway/    client.rs: calls to whoever is behind; name.rs: the load balancer's; faults.rs: what a test makes go wrong
 //! moto.rs       who is behind, where machines boot: moto's server, with the Python files of moto/
-//! protocol.rs   how AWS talks: tree.rs (parameters and answers), query.rs (forms in), xml.rs (XML out and in), cbor.rs
+//! protocol.rs   how AWS talks: tree.rs (parameters and answers), query.rs (forms in), xml.rs (XML out and in), cbor.rs,
+//!               json.rs
 //! scaling.rs    EC2 Auto Scaling, a model with one step(now) and no clock of its own
 //!   scaling/    api/ (its actions), group/ (what it is asked and has), capacity.rs (what it launches and terminates),
 //!               refresh/ (the rules of instance refresh), tracking.rs (those of target tracking), schedule.rs,

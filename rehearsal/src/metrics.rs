@@ -51,8 +51,8 @@ pub(crate) fn tree(found: &Datapoints) -> Tree {
     Tree::new().set("Label", "CPUUtilization").with("Datapoints", Tree::list(found.iter().map(each)))
 }
 
-/// The answer in CBOR.
-pub(crate) fn cbor(found: &Datapoints) -> Value {
+/// The answer in CBOR or JSON.
+pub(crate) fn value(found: &Datapoints) -> Value {
     let each = |(at, value): &(SystemTime, f64)| {
         Value::Map(vec![
             ("Timestamp", Value::Time(*at)),

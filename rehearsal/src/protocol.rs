@@ -1,6 +1,7 @@
-//! How AWS talks: forms in and XML out (the Query protocol), and CBOR both ways where CloudWatch's SDKs prefer it.
+//! How AWS talks: forms in and XML out (the Query protocol), and CBOR or JSON both ways where CloudWatch's SDKs prefer it.
 
 pub mod cbor;
+pub mod json;
 pub mod query;
 pub mod tree;
 pub mod xml;

@@ -12,7 +12,7 @@ use crate::alarms::Wanted;
 use crate::dynamodb::DynamoDb;
 use crate::protocol::cbor::{self, Value};
 use crate::protocol::query::Call;
-use crate::protocol::{Failure, Tree};
+use crate::protocol::{Failure, Tree, json};
 use crate::region::Shared;
 use crate::{alarms, metrics, targets};
 
@@ -103,21 +103,24 @@ async fn describe_alarms(shared: &Shared, asked: &Asked) -> Option<Result<Respon
             Err(failure) => return Some(Err(failure)),
         },
     };
-    Some(Ok(monitored(asked, || alarms::tree(answer, &ours), || alarms::cbor(others.iter().chain(&ours)))))
+    Some(Ok(monitored(asked, || alarms::tree(answer, &ours), || alarms::value(others.iter().chain(&ours)))))
 }
 
 fn statistics(shared: &Shared, asked: &Asked) -> Option<Result<Response<Body>, Failure>> {
     let parameters = &asked.call.as_ref()?.parameters;
     let found = shared.with(|state, _| metrics::find(state, parameters))?;
-    Some(found.map(|found| monitored(asked, || metrics::tree(&found), || metrics::cbor(&found))))
+    Some(found.map(|found| monitored(asked, || metrics::tree(&found), || metrics::value(&found))))
 }
 
 /// CloudWatch's answer, in the form that the caller wants.
-fn monitored(asked: &Asked, tree: impl FnOnce() -> Tree, cbor: impl FnOnce() -> Value) -> Response<Body> {
-    if asked.format != Format::Cbor {
-        return success(&asked.action, &asked.service, &tree());
+fn monitored(asked: &Asked, tree: impl FnOnce() -> Tree, value: impl FnOnce() -> Value) -> Response<Body> {
+    match asked.format {
+        Format::Xml => success(&asked.action, &asked.service, &tree()),
+        Format::Json => full(StatusCode::OK, "application/x-amz-json-1.0", json::write(&value())),
+        Format::Cbor => {
+            let mut response = full(StatusCode::OK, "application/cbor", cbor::write(&value()));
+            response.headers_mut().insert("smithy-protocol", HeaderValue::from_static("rpc-v2-cbor"));
+            response
+        }
     }
-    let mut response = full(StatusCode::OK, "application/cbor", cbor::write(&cbor()));
-    response.headers_mut().insert("smithy-protocol", HeaderValue::from_static("rpc-v2-cbor"));
-    response
 }

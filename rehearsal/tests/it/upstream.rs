@@ -144,9 +144,19 @@ async fn terminate(region: &Region, id: &str) {
 
 /// A call of the Query protocol by hand, where there is no SDK that makes it.
 async fn query(region: &Region, service: &str, body: &str) -> String {
+    by_hand(region, service, "content-type: application/x-www-form-urlencoded", body).await
+}
+
+/// A call in JSON by hand.
+async fn json(region: &Region, service: &str, target: &str, body: &str) -> String {
+    let headers = format!("content-type: application/x-amz-json-1.0\r\nx-amz-target: {target}");
+    by_hand(region, service, &headers, body).await
+}
+
+async fn by_hand(region: &Region, service: &str, headers: &str, body: &str) -> String {
     let mut stream = TcpStream::connect(region.endpoint().strip_prefix("http://").unwrap()).await.unwrap();
     let head = format!(
-        "POST / HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: {}\r\ncontent-type: application/x-www-form-urlencoded\r\n\
+        "POST / HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: {}\r\n{headers}\r\n\
          authorization: AWS4-HMAC-SHA256 Credential=test/20260101/eu-west-1/{service}/aws4_request, Signature=0\r\n\r\n",
         body.len()
     );
@@ -213,4 +223,9 @@ async fn alarms_of_target_tracking_stand_beside_those_that_are_there() {
     let low = format!("Action=DescribeAlarms&Version=2010-08-01&AlarmNames.member.1={}", named[1]);
     let low = query(&region, "monitoring", &low).await;
     assert!(low.contains(&named[1]) && !low.contains(&named[0]), "{low}");
+    let body = r#"{"AlarmNamePrefix": "TargetTracking-tideline-"}"#;
+    let said = json(&region, "monitoring", "GraniteServiceVersion20100801.DescribeAlarms", body).await;
+    let (head, said) = said.split_once("\r\n\r\n").unwrap();
+    assert!(head.contains("application/x-amz-json-1.0"), "{head}");
+    assert!(said.starts_with("{\"MetricAlarms\":[{") && named.iter().all(|name| said.contains(name)), "{said}");
 }
