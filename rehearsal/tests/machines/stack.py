@@ -24,7 +24,7 @@ class Stack:
         session = boto3.Session("test", "test", region_name="eu-west-1")
         client = lambda name: session.client(name, endpoint_url=endpoint)  # noqa: E731
         self.ec2, self.elb, self.scaling = client("ec2"), client("elbv2"), client("autoscaling")
-        self.dynamodb = client("dynamodb")
+        self.dynamodb, self.cloudwatch = client("dynamodb"), client("cloudwatch")
 
     def make(self, image):
         self.dynamodb.create_table(
@@ -133,6 +133,11 @@ class Stack:
     def refreshed(self, refresh):
         found = self.scaling.describe_instance_refreshes(AutoScalingGroupName=NAME, InstanceRefreshIds=[refresh])
         return found["InstanceRefreshes"][0]
+
+    def alarms(self):
+        """States of the alarms of target tracking, by their names without their ids."""
+        found = self.cloudwatch.describe_alarms(AlarmNamePrefix=f"TargetTracking-{NAME}-")["MetricAlarms"]
+        return {alarm["AlarmName"].split("-")[2]: alarm["StateValue"] for alarm in found}
 
     def causes(self):
         """What the group did, and why, the latest first."""

@@ -407,6 +407,7 @@ class Up(unittest.TestCase):
         # Three minutes of the region's above the target, and one that was begun.
         wait("the group grows", lambda: len(self.stack.instances()) > 2, 120)
         report(f"all CPU in use → more machines asked for {time.monotonic() - began:.0f} s, at four times the speed")
+        self.assertEqual(self.stack.alarms(), {"AlarmHigh": "ALARM", "AlarmLow": "OK"})
         new = wait("a new one is healthy", lambda: self.healthy() - before, 60)
         self.assertRegex(self.stack.causes(), "AlarmHigh.*changing the desired capacity from 2 to [34]")
         report(f"→ healthy {time.monotonic() - began:.0f} s: {len(new)} more")
