@@ -82,6 +82,8 @@ class Machines:
 
     def close(self):
         """An image is of this region alone: nobody knows it afterwards."""
+        for public in filter(None, self.public.values()):
+            public.close()
         for ami_id, root in self.roots.items():
             if ami_id != SOURCE_AMI:
                 shutil.rmtree(root, ignore_errors=True)
