@@ -44,6 +44,13 @@ pub struct Balancer {
     namespace: String,
 }
 
+/// A target's place in HAProxy's configuration, whoever has it next.
+#[derive(Clone, Debug)]
+pub struct Place {
+    backend: String,
+    server: String,
+}
+
 #[derive(Debug, Default)]
 struct State {
     settings: Option<Settings>,
@@ -98,9 +105,20 @@ impl Balancer {
         self.state().groups.iter().map(|(_, targets)| targets.in_flight(id)).sum()
     }
 
-    /// Requests that a target had, of all groups.
-    pub fn requests(&self, id: &str) -> u64 {
-        self.state().groups.iter().map(|(_, targets)| targets.requests(id)).sum()
+    /// The place of a target that is registered with one group.
+    pub fn place(&self, id: &str) -> Option<Place> {
+        let state = self.state();
+        let mut groups = state.groups.iter().enumerate();
+        groups.find_map(|(number, (_, targets))| {
+            Some(Place { backend: config::backend(number), server: targets.place(id)? })
+        })
+    }
+
+    /// Requests that whoever is in a place has now, and those that it was chosen for ever since HAProxy began: at this moment.
+    pub async fn requests(&self, place: &Place) -> io::Result<(u64, u64)> {
+        let rows = runtime::rows(&self.files.socket).await?;
+        let row = rows.iter().find(|row| row.backend == place.backend && row.server == place.server);
+        row.map(|row| (row.current, row.total)).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
     }
 
     /// Whether a target answered 5xx lately.
@@ -194,12 +212,13 @@ impl Balancer {
     }
 
     async fn talk(&self) -> io::Result<()> {
+        let now = Instant::now();
         let commands: Vec<_> = {
             let mut state = self.state();
             let ports: Vec<_> =
                 state.settings.iter().flat_map(|settings| &settings.target_groups).map(|group| group.port).collect();
             let groups = state.groups.iter_mut().zip(ports).enumerate();
-            groups.flat_map(|(number, ((_, targets), port))| targets.commands(number, port)).collect()
+            groups.flat_map(|(number, ((_, targets), port))| targets.commands(number, port, now)).collect()
         };
         // A line of the socket's has room for few.
         for some in commands.chunks(16) {

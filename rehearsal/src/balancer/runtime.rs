@@ -25,7 +25,7 @@ pub(super) struct Row {
     pub(super) code: String,
     /// Requests that it has now.
     pub(super) current: u64,
-    /// Requests that it had.
+    /// Requests that it was chosen for, whether they reached it or not.
     pub(super) total: u64,
     /// Those of its answers that were 5xx.
     pub(super) failed: u64,
@@ -53,7 +53,7 @@ fn read(csv: &str) -> Vec<Row> {
     let mut lines = csv.lines();
     let header: Vec<_> = lines.next().unwrap_or_default().trim_start_matches("# ").split(',').collect();
     let at = |name: &str| header.iter().position(|each| *each == name);
-    let columns = ["pxname", "svname", "status", "check_status", "check_code", "scur", "stot", "hrsp_5xx"].map(at);
+    let columns = ["pxname", "svname", "status", "check_status", "check_code", "scur", "lbtot", "hrsp_5xx"].map(at);
     lines
         .filter(|line| !line.is_empty())
         .map(|line| {
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn reads_a_table_by_its_header() {
-        let csv = "# pxname,svname,scur,stot,status,hrsp_5xx,check_status,check_code,\n\
+        let csv = "# pxname,svname,scur,lbtot,status,hrsp_5xx,check_status,check_code,\n\
                    group0,target0,2,70,UP 1/2,3,* L7STS,503,\n\n";
         let row = Row {
             backend: "group0".to_owned(),

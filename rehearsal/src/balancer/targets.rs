@@ -90,7 +90,7 @@ impl Targets {
     }
 
     /// What HAProxy is to be told now, of group number `group`.
-    pub(super) fn commands(&mut self, group: usize, port: u16) -> Vec<String> {
+    pub(super) fn commands(&mut self, group: usize, port: u16, now: Instant) -> Vec<String> {
         let mut commands = Vec::new();
         for (number, place) in self.slots.iter_mut().enumerate() {
             let Some(slot) = place else { continue };
@@ -98,6 +98,8 @@ impl Targets {
             let set = |what: &str| format!("set server {name} {what}");
             if !slot.told {
                 slot.told = true;
+                // Nobody checked it before.
+                slot.since = now;
                 match slot.stage {
                     // Leaving maintenance makes it healthy; while it drains, that does not matter.
                     Stage::Initial => commands.extend([
@@ -168,9 +170,10 @@ impl Targets {
         self.find(id).map_or(0, |slot| slot.row.current)
     }
 
-    /// Requests that it had.
-    pub(super) fn requests(&self, id: &str) -> u64 {
-        self.find(id).map_or(0, |slot| slot.row.total)
+    /// The name of its place, as HAProxy has it.
+    pub(super) fn place(&self, id: &str) -> Option<String> {
+        let at = self.slots.iter().position(|slot| slot.as_ref().is_some_and(|slot| slot.id == id));
+        at.map(server)
     }
 
     /// Whether it answered 5xx lately.
@@ -229,23 +232,23 @@ mod tests {
     fn serves_after_one_passed_check_and_drains_before_it_is_cut() {
         let (group, now, mut targets) = (example().target_groups.remove(0), Instant::now(), Targets::default());
         assert!(targets.register("i-1", ADDRESS, now));
-        let told = targets.commands(0, 8080);
+        let told = targets.commands(0, 8080, now);
         assert_eq!(told.first().unwrap(), "set server group0/target0 addr 10.0.0.7 port 8080");
         assert_eq!(told.last().unwrap(), "set server group0/target0 state ready");
         targets.see(0, &[row("DOWN", "L4CON", 0)], now);
-        assert!(targets.commands(0, 8080).is_empty());
+        assert!(targets.commands(0, 8080, now).is_empty());
         assert_eq!(targets.target("i-1", &group, now), Target::Initial);
         targets.see(0, &[row("DOWN 1/2", "L7OK", 0)], now);
-        assert_eq!(targets.commands(0, 8080), ["set server group0/target0 health up"]);
+        assert_eq!(targets.commands(0, 8080, now), ["set server group0/target0 health up"]);
         targets.see(0, &[row("UP", "L7OK", 0)], now);
         assert_eq!(targets.target("i-1", &group, now), Target::Healthy);
         assert_eq!(targets.serving()[0], Some(ADDRESS));
         targets.drain("i-1");
-        assert_eq!(targets.commands(0, 8080), ["set server group0/target0 state drain"]);
+        assert_eq!(targets.commands(0, 8080, now), ["set server group0/target0 state drain"]);
         assert_eq!((targets.target("i-1", &group, now), targets.in_flight("i-1")), (Target::Draining, 1));
         assert_eq!(targets.serving()[0], None);
         targets.remove("i-1");
-        let told = targets.commands(0, 8080);
+        let told = targets.commands(0, 8080, now);
         assert_eq!(told.last().unwrap(), "shutdown sessions server group0/target0");
         assert_eq!(targets.target("i-1", &group, now), Target::Unused);
     }
@@ -254,7 +257,7 @@ mod tests {
     fn says_why_it_is_unhealthy() {
         let (group, now, mut targets) = (example().target_groups.remove(0), Instant::now(), Targets::default());
         targets.register("i-1", ADDRESS, now);
-        targets.commands(0, 8080);
+        targets.commands(0, 8080, now);
         targets.see(0, &[row("DOWN", "L7STS", 0)], now);
         // Three checks, 10 s apart, and 5 s for the last.
         let late = now + Duration::from_secs(35);
@@ -268,7 +271,7 @@ mod tests {
     fn fails_for_a_while_after_an_answer_of_5xx() {
         let (now, mut targets) = (Instant::now(), Targets::default());
         targets.register("i-1", ADDRESS, now);
-        targets.commands(0, 8080);
+        targets.commands(0, 8080, now);
         targets.see(0, &[row("UP", "L7OK", 5)], now);
         assert!(!targets.fails("i-1", now), "those of a target before it");
         targets.see(0, &[row("UP", "L7OK", 6)], now);
@@ -283,7 +286,7 @@ mod tests {
         }
         assert!(!targets.register("i-more", ADDRESS, now) && targets.register("i-3", ADDRESS, now));
         targets.remove("i-3");
-        targets.commands(0, 8080);
+        targets.commands(0, 8080, now);
         assert!(targets.register("i-more", ADDRESS, now));
     }
 }
