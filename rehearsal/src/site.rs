@@ -60,10 +60,10 @@ impl Settings {
 #[derive(Debug, thiserror::Error)]
 pub enum SiteError {
     /// Namespaces, mounts and control groups are root's.
-    #[error("machines need root: run it with sudo")]
+    #[error("machines need root: run it with sudo, or with --simulate, which boots none")]
     NotRoot,
     /// Programs are missing.
-    #[error("machines need more: sudo apt-get install --yes {0}")]
+    #[error("machines need more: sudo apt-get install --yes {0}; or --simulate, which boots none")]
     Missing(String),
     /// It must not be reached from outside.
     #[error("{0} is not on loopback: let the balancer listen on 127.0.0.1, or another address that begins with 127")]
