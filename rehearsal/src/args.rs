@@ -20,6 +20,18 @@ pub struct CommandLine {
     pub command: Command,
 }
 
+impl CommandLine {
+    /// What is to be done: with `--simulate`, a simulation as it is by default, in place of machines.
+    pub fn wanted(self) -> Command {
+        match self.command {
+            Command::Up(up) | Command::Run(up) if up.simulate => {
+                Self::parse_from(["tideline-rehearsal", "simulate"]).command
+            }
+            command => command,
+        }
+    }
+}
+
 /// What there is to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -35,9 +47,9 @@ pub enum Command {
     /// Rehearse the whole life of a deployment in such a region: build, bake, apply, load, versions good and bad, faults, destroy.
     ///
     /// Works on a copy of the checkout that it is started in, and needs root, Terraform and Packer. Tells its progress, and
-    /// writes report.html and report.json. Exit codes: 0 all held; 1 something did not; 69 it cannot begin here.
+    /// writes report.html and report.json. Exit codes: 0 all held; 1 something did not; 69 it cannot begin here; 130 ended.
     #[command(mut_arg("speed", |it| it.default_value("12")))]
-    #[command(mut_arg("cpus", |it| it.default_value("0.4")))]
+    #[command(mut_arg("cpus", |it| it.default_value("0.25")))]
     #[command(mut_arg("memory", |it| it.default_value("512")))]
     Run(Up),
     /// Remove what a run that crashed left: its machines, mounts, control groups, processes and network, and nothing else.
@@ -59,6 +71,9 @@ const FOLDER: &str = "target/rehearsal";
 /// Settings of a region with machines that boot.
 #[derive(Args, Debug)]
 pub struct Up {
+    /// No machines, and nothing that they need: the same rules on a simulated clock, as `simulate` does by default
+    #[arg(long)]
+    simulate: bool,
     /// Settings of the region.
     #[command(flatten)]
     common: Common,

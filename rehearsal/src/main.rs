@@ -19,29 +19,27 @@ use tokio::sync::oneshot;
 #[tokio::main]
 #[expect(clippy::print_stderr, reason = "it is what the program says to its user")]
 async fn main() -> ExitCode {
-    let done = match CommandLine::parse().command {
-        Command::Run(wanted) => match rehearse(&wanted.settings()).await {
-            Ok(code) => return code,
-            Err(error) => Err(error),
-        },
-        Command::Region(wanted) => region(&wanted).await,
-        Command::Up(wanted) => up(wanted.settings()).await,
-        Command::Down { folder } => Site::down(&folder).await.map_err(|error| error.to_string()),
+    let done = match CommandLine::parse().wanted() {
+        Command::Region(wanted) => region(&wanted).await.map_err(failed),
+        Command::Up(wanted) => up(wanted.settings()).await.map_err(failed),
+        Command::Run(wanted) => rehearse(&wanted.settings()).await,
+        Command::Down { folder } => Site::down(&folder).await.map_err(|error| failed(error.to_string())),
         Command::Simulate(wanted) => match wanted.settings() {
-            Ok(settings) => simulate(&settings, &wanted.out),
-            Err(fault) => {
-                eprintln!("tideline-rehearsal: {fault}");
-                return ExitCode::from(2);
-            }
+            Ok(settings) => simulate(&settings, &wanted.out).map_err(failed),
+            Err(fault) => Err((2, fault)),
         },
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
+        Err((code, error)) => {
             eprintln!("tideline-rehearsal: {error}");
-            ExitCode::FAILURE
+            ExitCode::from(code)
         }
     }
+}
+
+fn failed(error: String) -> (u8, String) {
+    (1, error)
 }
 
 fn simulate(settings: &simulate::Settings, out: &Path) -> Result<(), String> {
@@ -84,11 +82,12 @@ async fn up(settings: Settings) -> Result<(), String> {
     region.stop().await.map_err(|error| error.to_string())
 }
 
-/// Rehearses here, and says whether all of it held.
-async fn rehearse(region: &Settings) -> Result<ExitCode, String> {
-    let mut end = End::new()?;
-    let site = region.site.clone().ok_or("a rehearsal needs machines")?;
-    let here = |error: std::io::Error| format!("where is this? {error}");
+/// Rehearses here; that something did not hold is a failure. Gives the exit code with it.
+async fn rehearse(region: &Settings) -> Result<(), (u8, String)> {
+    let cannot = |why: String| (69, why);
+    let mut end = End::new().map_err(cannot)?;
+    let site = region.site.clone().ok_or_else(|| cannot("a rehearsal needs machines".to_owned()))?;
+    let here = |error: std::io::Error| cannot(format!("where is this? {error}"));
     let program = std::env::current_exe().map_err(here)?;
     let settings = rehearse::Settings {
         project: std::env::current_dir().map_err(here)?,
@@ -97,20 +96,18 @@ async fn rehearse(region: &Settings) -> Result<ExitCode, String> {
         site: site.clone(),
     };
     let ran = tokio::select! {
-        ran = rehearse::run(&settings) => ran,
-        () = end.comes() => Err("ended before its time".to_owned()),
+        ran = rehearse::run(&settings) => ran.map_err(cannot),
+        () = end.comes() => Err((130, "ended before its time".to_owned())),
     };
-    let outcome = match ran {
-        Ok(outcome) => outcome,
-        Err(why) => {
-            // What was begun is removed here.
-            Site::down(&site.folder).await.map_err(|error| format!("{why}; and then {error}"))?;
-            return Err(why);
-        }
-    };
-    rehearse::write(&outcome, &site.folder).map_err(|error| format!("{}: {error}", site.folder.display()))?;
-    say(format_args!("{}\n{}", rehearse::text(&outcome), site.folder.join("report.html").display()))?;
-    Ok(if outcome.passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    if let Err((code, why)) = &ran {
+        // What was begun is removed here.
+        Site::down(&site.folder).await.map_err(|error| (*code, format!("{why}; and then {error}")))?;
+    }
+    let outcome = ran?;
+    rehearse::write(&outcome, &site.folder).map_err(|error| failed(format!("{}: {error}", site.folder.display())))?;
+    let page = site.folder.join("report.html");
+    say(format_args!("{}\n{}", rehearse::text(&outcome), page.display())).map_err(failed)?;
+    if outcome.passed { Ok(()) } else { Err(failed("not all of it held".to_owned())) }
 }
 
 fn say(what: std::fmt::Arguments<'_>) -> Result<(), String> {

@@ -1,4 +1,17 @@
 //! `run`: the whole life of a deployment on one machine, by the project's own make targets in a copy of this checkout.
+//!
+//! ```text
+//! rehearse/preflight.rs  what it needs, and the environment of its make targets
+//!          checkout.rs   the copy: commits, make targets
+//!          load.rs       a load beside what happens: the load test, and what it counted
+//!          steps.rs      the steps in their order; steps/: each of them
+//!          story.rs      the steps as they are gone through: progress, checks, figures
+//!          timeline.rs   what is seen of the region, second by second
+//!          outcome.rs    what report.json holds
+//!          text.rs       the same for a terminal
+//!          page.rs       the same as a page that stands alone; page/: its parts
+//!          words.rs      the verdict, times and numbers, as both have them
+//! ```
 
 mod checkout;
 #[cfg(test)]
@@ -17,10 +30,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fs, io};
 
-pub use self::outcome::Outcome;
-use self::outcome::Inputs;
-pub use self::page::page;
 use self::checkout::Checkout;
+use self::outcome::Inputs;
+pub use self::outcome::Outcome;
+pub use self::page::page;
 use self::steps::World;
 use self::story::Story;
 pub use self::text::text;
@@ -50,20 +63,17 @@ pub struct Settings {
 /// Where it cannot even begin; what goes wrong later is in the outcome.
 pub async fn run(settings: &Settings) -> Result<Outcome, String> {
     preflight::check(settings)?;
-    let mut environment = preflight::environment(settings).await?;
     let region = RegionSettings { site: Some(settings.site.clone()), ..settings.region.clone() };
     let region = Arc::new(Region::start(region).await.map_err(|error| error.to_string())?);
-    environment.extend(region.environment());
-    let checkout = Checkout::copy(&settings.project, &settings.site.folder, environment).await;
     let (timeline, looking) = Timeline::begin(Arc::clone(&region));
     let mut story = Story::new(timeline.clone());
-    match checkout {
+    match checkout(settings, &region).await {
         Ok(checkout) => {
             let world = World::new(Arc::clone(&region), checkout, timeline.clone(), settings);
             // Where it stopped is in the story.
             let _stopped = steps::all(&world, &mut story).await;
         }
-        Err(why) => story.stopped("the checkout is copied", why),
+        Err(why) => story.stopped("preparation", why),
     }
     looking.abort();
     let _aborted = looking.await;
@@ -74,6 +84,13 @@ pub async fn run(settings: &Settings) -> Result<Outcome, String> {
         region.stop().await.map_err(|error| error.to_string())?;
     }
     Ok(outcome)
+}
+
+/// The copy whose targets lead to the region.
+async fn checkout(settings: &Settings, region: &Region) -> Result<Checkout, String> {
+    let mut environment = preflight::environment(settings).await?;
+    environment.extend(region.environment());
+    Checkout::copy(&settings.project, &settings.site.folder, environment).await
 }
 
 /// Writes `report.html` and `report.json`.

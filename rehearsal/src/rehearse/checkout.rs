@@ -16,10 +16,10 @@ use tokio::task::JoinHandle;
 /// A bake, an apply and a rollout take minutes; this is the end of each of them.
 const BOUND: Duration = Duration::from_secs(900);
 /// What a caller's own environment must not decide here.
-const FOREIGN: [&str; 6] = ["AWS_", "TF_", "PKR_", "MAKE", "TIDELINE_", "CARGO_"];
-/// What it may: where Terraform's providers and Rust's crates are.
-const WELCOME: [&str; 4] =
-    ["TF_CLI_CONFIG_FILE", "TF_PLUGIN_CACHE_DIR", "TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE", "CARGO_HOME"];
+const FOREIGN: [&str; 5] = ["AWS_", "TF_", "PKR_", "MAKE", "TIDELINE_"];
+/// What it may: where Terraform's providers are.
+const WELCOME: [&str; 3] =
+    ["TF_CLI_CONFIG_FILE", "TF_PLUGIN_CACHE_DIR", "TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE"];
 
 /// Variables of the environment, name and value.
 pub(super) type Environment = Vec<(String, String)>;
@@ -36,6 +36,7 @@ pub(super) struct Checkout {
 impl Checkout {
     /// Copies what git knows of `project`, and what it would, to `folder/checkout`, and commits it there.
     pub(super) async fn copy(project: &Path, folder: &Path, environment: Environment) -> Result<Self, String> {
+        let folder = folder.canonicalize().map_err(|error| format!("{}: {error}", folder.display()))?;
         let (copy, logs) = (folder.join("checkout"), folder.join("logs"));
         let mut checkout = Self { folder: copy, logs, environment, version: String::new() };
         for made in [&checkout.folder, &checkout.logs] {
@@ -194,4 +195,44 @@ impl Make {
 pub(super) fn last_lines(text: &str, count: usize) -> String {
     let lines: Vec<&str> = text.lines().collect();
     lines.get(lines.len().saturating_sub(count)..).unwrap_or_default().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn git(folder: &Path, words: &[&str]) {
+        let git = std::process::Command::new("git").args(words).current_dir(folder).output().unwrap();
+        assert!(git.status.success(), "{git:?}");
+    }
+
+    #[tokio::test]
+    async fn is_a_copy_of_what_git_knows_and_would() {
+        let (project, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let file = |name: &str| project.path().join(name);
+        git(project.path(), &["init", "--quiet"]);
+        for (name, text) in
+            [(".gitignore", "terraform.tfstate\n"), ("known", "one two\n"), ("gone", ""), ("terraform.tfstate", "{}")]
+        {
+            fs::write(file(name), text).unwrap();
+        }
+        git(project.path(), &["add", "--all"]);
+        fs::remove_file(file("gone")).unwrap();
+        fs::write(file("new"), "").unwrap();
+        let checkout = Checkout::copy(project.path(), folder.path(), Vec::new()).await.unwrap();
+        let copied = |name: &str| checkout.folder().join(name);
+        assert!(copied("known").exists() && copied("new").exists());
+        // Nobody's deployment is found, and nothing is made up.
+        assert!(!copied("terraform.tfstate").exists() && !copied("gone").exists());
+
+        assert!(checkout.edit("known", "o", "0").is_err(), "it is there twice");
+        checkout.edit("known", "two", "2").unwrap();
+        let second = checkout.commit("The second").await.unwrap();
+        assert!(second.starts_with(env!("CARGO_PKG_VERSION")) && second != checkout.version(), "{second}");
+        checkout.undo().await.unwrap();
+        assert_eq!(fs::read_to_string(copied("known")).unwrap(), "one two\n");
+        assert_eq!(fs::read_to_string(file("known")).unwrap(), "one two\n");
+        let none = Checkout::copy(folder.path(), folder.path(), Vec::new()).await;
+        assert!(none.unwrap_err().contains("no git checkout"));
+    }
 }

@@ -39,11 +39,16 @@ pub(super) struct Second {
 
 impl Load {
     /// Begins a load of these phases (`NAME:TIME@RATE,…`), which must last longer than it is wanted.
-    pub(super) fn begin(checkout: &Checkout, name: &str, phases: &str, more: &str) -> Result<Self, String> {
+    pub(super) fn begin(checkout: &Checkout, name: &str, phases: &str) -> Result<Self, String> {
+        Self::of(checkout, name, "run", &format!("--phases {phases}"))
+    }
+
+    /// Begins a load of a profile.
+    pub(super) fn of(checkout: &Checkout, name: &str, profile: &str, options: &str) -> Result<Self, String> {
         let out = checkout.folder().join("target/load").join(name);
         let _none = fs::remove_dir_all(&out);
-        let (arguments, folder) = (format!("--phases {phases} --quiet {more}"), out.display().to_string());
-        let variables = [("PROFILE", "run"), ("ARGS", arguments.as_str()), ("OUT", folder.as_str())];
+        let (options, folder) = (format!("{options} --quiet"), out.display().to_string());
+        let variables = [("PROFILE", profile), ("ARGS", options.as_str()), ("OUT", folder.as_str())];
         Ok(Self { make: checkout.make(&format!("load-{name}"), "load-test", &variables)?, out })
     }
 

@@ -36,6 +36,9 @@ pub(super) fn check(settings: &Settings) -> Result<(), String> {
             missing.push(format!("{program} is not beside this program: make rehearse builds it"));
         }
     }
+    if !settings.project.join("terraform/scripts/deploy").is_file() {
+        missing.push(format!("{} is no checkout of Tideline: start it in one", settings.project.display()));
+    }
     if missing.is_empty() { Ok(()) } else { Err(missing.join("\n")) }
 }
 

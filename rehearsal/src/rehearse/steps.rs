@@ -21,6 +21,7 @@ use super::load::{Load, Loaded};
 use super::story::{Findings, Stopped, Story, say};
 use super::timeline::Timeline;
 use super::{GROUP, Settings};
+use crate::balancer::Balancer;
 use crate::instances::Target;
 use crate::machines::Machines;
 use crate::{InstanceView, Region, View};
@@ -62,7 +63,7 @@ pub(super) struct World {
     speed: f64,
     /// CPUs of an instance.
     cpus: f64,
-    balancer: SocketAddr,
+    listener: SocketAddr,
 }
 
 impl World {
@@ -74,7 +75,7 @@ impl World {
             timeline,
             speed: settings.region.speed,
             cpus: settings.site.allowance.cpus,
-            balancer: SocketAddr::new(settings.site.balancer, 80),
+            listener: SocketAddr::new(settings.site.balancer, 80),
         }
     }
 
@@ -92,9 +93,8 @@ impl World {
         self.region.site().map(|site| &site.machines).ok_or_else(|| "the region has no machines".to_owned())
     }
 
-    /// Requests that an instance has now.
-    fn in_flight(&self, id: &str) -> u64 {
-        self.region.site().map_or(0, |site| site.balancer.in_flight(id))
+    fn balancer(&self) -> Result<&Balancer, String> {
+        self.region.site().map(|site| &site.balancer).ok_or_else(|| "the region has no load balancer".to_owned())
     }
 
     fn view(&self) -> Result<View, String> {
@@ -143,7 +143,7 @@ impl World {
 
     /// Begins a load that lasts as long as it is wanted.
     fn load(&self, name: &str, rate: u32) -> Result<Load, String> {
-        Load::begin(&self.checkout, name, &format!("steady:15m@{rate}"), "")
+        Load::begin(&self.checkout, name, &format!("steady:15m@{rate}"))
     }
 
     /// Ends a load, and puts down what it counted.
@@ -156,11 +156,11 @@ impl World {
     /// Asks for a path, through the load balancer.
     async fn ask(&self, path: &str) -> Result<Response<Bytes>, String> {
         let asked = async {
-            let stream = TcpStream::connect(self.balancer).await.map_err(|error| error.to_string())?;
+            let stream = TcpStream::connect(self.listener).await.map_err(|error| error.to_string())?;
             let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
             let (mut sender, connection) = handshake.map_err(|error| error.to_string())?;
             tokio::spawn(connection);
-            let request = Request::get(path).header("host", self.balancer.ip().to_string()).body(Empty::<Bytes>::new());
+            let request = Request::get(path).header("host", self.listener.ip().to_string()).body(Empty::<Bytes>::new());
             let answer = sender.send_request(request.map_err(|error| error.to_string())?).await;
             let (head, body) = answer.map_err(|error| error.to_string())?.into_parts();
             let body = body.collect().await.map_err(|error| error.to_string())?.to_bytes();

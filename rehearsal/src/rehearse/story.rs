@@ -105,3 +105,51 @@ impl Story {
 pub(super) fn say(at: f64, text: &str) {
     eprintln!("{:>7}  {text}", format!("{:.0} s", Duration::from_secs_f64(at.max(0.0)).as_secs_f64()));
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::rehearse::example;
+    use crate::{Region, Settings};
+
+    async fn story() -> Story {
+        let region = Arc::new(Region::start(Settings::default()).await.unwrap());
+        Story::new(Timeline::begin(region).0)
+    }
+
+    #[tokio::test]
+    async fn a_check_that_does_not_hold_fails_it_and_goes_on() {
+        let mut story = story().await;
+        let step = story.step("one", async |it| {
+            it.check("no request failed", "1 of 10", false);
+            it.took("boot", 1.5, false);
+            Ok(())
+        });
+        step.await.unwrap();
+        story.step("two", async |_| Ok(())).await.unwrap();
+        let outcome = story.outcome(example::outcome().inputs);
+        assert_eq!(outcome.steps.iter().map(|step| step.name.as_str()).collect::<Vec<_>>(), ["one", "two"]);
+        assert_eq!((outcome.passed, outcome.steps[0].figures[0].value), (false, 1.5));
+        assert_eq!(outcome.events[0].text, "one");
+    }
+
+    #[tokio::test]
+    async fn a_step_that_cannot_be_gone_through_stops_it() {
+        let mut story = story().await;
+        story.step("one", async |_| Ok(())).await.unwrap();
+        assert!(story.step("two", async |_| Err("make destroy failed".to_owned())).await.is_err());
+        let outcome = story.outcome(example::outcome().inputs);
+        assert_eq!((outcome.passed, outcome.steps[1].failure.as_deref()), (false, Some("make destroy failed")));
+    }
+
+    #[tokio::test]
+    async fn nothing_at_all_is_no_success() {
+        let good = example::outcome().inputs;
+        assert!(!story().await.outcome(good.clone()).passed);
+        let mut story = story().await;
+        story.step("one", async |_| Ok(())).await.unwrap();
+        assert!(story.outcome(good).passed);
+    }
+}

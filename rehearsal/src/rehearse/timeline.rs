@@ -11,7 +11,7 @@ use super::GROUP;
 use super::load::Loaded;
 use super::outcome::{Event, EventKind, Instances, Row};
 use crate::instances::Target;
-use crate::{InstanceView, Region, View};
+use crate::{ActivityView, InstanceView, Region, View};
 
 /// How often is looked.
 const LOOK: Duration = Duration::from_millis(200);
@@ -45,6 +45,15 @@ struct Record {
     builds: BTreeMap<String, String>,
     /// What was told already.
     told: BTreeSet<String>,
+}
+
+impl Record {
+    /// Puts something down once.
+    fn tell(&mut self, at: f64, kind: EventKind, key: String, text: String) {
+        if self.told.len() < MOST && self.told.insert(key) {
+            self.events.push(Event { at, kind, text });
+        }
+    }
 }
 
 impl Timeline {
@@ -134,19 +143,27 @@ impl Timeline {
         let activities = self.region.activities(GROUP);
         let refreshes = self.region.refreshes(GROUP);
         let mut record = self.record();
-        let mut tell = |kind, key: String, text: String| {
-            if record.told.len() < MOST && record.told.insert(key) {
-                record.events.push(Event { at: now, kind, text });
-            }
-        };
-        for activity in activities.iter().rev() {
+        // What it is on the way to is of no interest.
+        let over = |activity: &&ActivityView| matches!(activity.status.as_str(), "Successful" | "Failed" | "Cancelled");
+        for activity in activities.iter().rev().filter(over) {
             let told = format!("{}: {}", activity.description, activity.status);
-            tell(EventKind::Scaling, format!("{:?} {told}", activity.start), told);
+            record.tell(now, EventKind::Scaling, format!("{:?} {told}", activity.start), told);
         }
         for refresh in refreshes.iter().rev() {
             let why = refresh.reason.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
             let status = refresh.status.as_str();
-            tell(EventKind::Rollout, format!("{} {status}", refresh.id), format!("instance refresh {status}{why}"));
+            record.tell(
+                now,
+                EventKind::Rollout,
+                format!("{} {status}", refresh.id),
+                format!("instance refresh {status}{why}"),
+            );
+        }
+        if let (Some(view), Some((at, before))) = (&view, record.rows.last().map(|row| (row.at, row.desired)))
+            && view.desired != before
+        {
+            let told = format!("desired capacity {before} → {}", view.desired);
+            record.tell(now, EventKind::Scaling, format!("{at} {told}"), told);
         }
         for instance in view.iter().flat_map(|view| &view.instances).filter(|it| !it.id.is_empty()) {
             record.launched.entry(instance.id.clone()).or_insert_with(monotonic);
@@ -207,5 +224,37 @@ fn higher(one: Option<f64>, other: Option<f64>) -> Option<f64> {
     match (one, other) {
         (Some(one), Some(other)) => Some(one.max(other)),
         (one, other) => one.or(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Settings;
+    use crate::rehearse::load::Second;
+
+    #[tokio::test]
+    async fn what_loads_count_is_in_the_second_that_it_was_in() {
+        let region = Arc::new(Region::start(Settings { speed: 60.0, ..Settings::default() }).await.unwrap());
+        region.group(GROUP).desired(2).create().unwrap();
+        let (timeline, looking) = Timeline::begin(Arc::clone(&region));
+        timeline.names(1, "0.1.0+1a2b3c4");
+        tokio::time::sleep(Duration::from_millis(2_500)).await;
+        looking.abort();
+        let began = timeline.epoch().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
+        let second = |at, ok, failed, p99| Second { at, phase: "steady".to_owned(), ok, failed, p50: None, p99 };
+        // Two at a time, and one that is over before any of it was looked at.
+        for load in [
+            [second(1.1, 10, 1, Some(5.0)), second(2.1, 20, 0, None)],
+            [second(1.1, 5, 0, Some(9.0)), second(90.0, 7, 7, None)],
+        ] {
+            timeline.add(&Loaded { began, rows: load.into() });
+        }
+        let (_, rows) = timeline.told();
+        assert_eq!((rows[0].answered, rows[0].failed, rows[0].p99), (16, 1, Some(9.0)));
+        assert_eq!((rows[1].answered, rows[1].failed), (20, 0));
+        assert_eq!(rows.iter().map(|row| row.failed).sum::<u64>(), 1);
+        assert_eq!(rows[1].instances["0.1.0+1a2b3c4"].healthy, 2);
+        assert_eq!(rows[1].desired, 2);
     }
 }

@@ -4,16 +4,17 @@ use std::collections::BTreeSet;
 
 use hyper::StatusCode;
 
-use super::{Findings, World, all_run};
+use super::{Findings, World, all_run, none_failed};
 use crate::InstanceView;
 use crate::rehearse::checkout::last_lines;
+use crate::rehearse::load::Load;
 use crate::rehearse::timeline::monotonic;
 
 /// `make build-app`: build, bake, apply, wait.
 pub(super) async fn build_app(world: &World, it: &mut Findings) -> Result<(), String> {
     world.timeline.names(1, world.checkout.version());
     let said = world.makes("build-app", "build-app", &[]).await?;
-    let url = format!("http://{}", world.balancer.ip());
+    let url = format!("http://{}", world.listener.ip());
     let last = last_lines(&said, 1);
     it.check("its last line is the URL", last.clone(), last == url);
     let view = world.view()?;
@@ -23,9 +24,6 @@ pub(super) async fn build_app(world: &World, it: &mut Findings) -> Result<(), St
     let headers = world.ask("/status").await?.headers().clone();
     let version = headers.get("x-tideline-version").and_then(|value| value.to_str().ok()).unwrap_or_default();
     it.check("what serves is what was built", version, version == world.checkout.version());
-    for instance in &view.instances {
-        start(world, it, instance).await?;
-    }
     Ok(())
 }
 
@@ -43,17 +41,17 @@ pub(super) async fn start(world: &World, it: &mut Findings, instance: &InstanceV
 pub(super) async fn ready_since(world: &World, id: &str) -> Result<f64, String> {
     let ask = ["systemctl", "show", "--property=ActiveEnterTimestampMonotonic", "--value", "tideline.service"];
     let told = world.machines()?.exec(id, &ask).await.map_err(|error| error.to_string())?;
-    let microseconds: f64 = told.trim().parse().map_err(|_| format!("{id} does not say since when it is ready: {told}"))?;
+    let microseconds: f64 =
+        told.trim().parse().map_err(|_| format!("{id} does not say since when it is ready: {told}"))?;
     let ready = microseconds / 1e6;
     if ready > 0.0 && ready <= monotonic() { Ok(ready) } else { Err(format!("the service on {id} is not ready")) }
 }
 
 /// `make load-test PROFILE=smoke`: does everything work?
 pub(super) async fn smoke(world: &World, it: &mut Findings) -> Result<(), String> {
-    let out = world.checkout.folder().join("target/load/smoke").display().to_string();
-    let arguments = [("PROFILE", "smoke"), ("ARGS", "--duration 10s --quiet"), ("OUT", out.as_str())];
-    let (well, said) = world.checkout.make("smoke", "load-test", &arguments)?.end().await?;
-    it.check("the load test says that it held", last_lines(&said, 1), well);
+    let loaded = Load::of(&world.checkout, "smoke", "smoke", "--duration 10s")?.counted().await?;
+    world.timeline.add(&loaded);
+    none_failed(it, &loaded);
     Ok(())
 }
 
@@ -61,7 +59,11 @@ pub(super) async fn smoke(world: &World, it: &mut Findings) -> Result<(), String
 pub(super) async fn page(world: &World, it: &mut Findings) -> Result<(), String> {
     let answer = world.ask("/").await?;
     let kind = answer.headers().get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default().to_owned();
-    it.check("it is HTML", format!("{} {kind}", answer.status()), answer.status() == StatusCode::OK && kind.starts_with("text/html"));
+    it.check(
+        "it is HTML",
+        format!("{} {kind}", answer.status()),
+        answer.status() == StatusCode::OK && kind.starts_with("text/html"),
+    );
     let named = String::from_utf8_lossy(answer.body()).contains("<title>Tideline");
     it.check("it is Tideline's", format!("{} bytes", answer.body().len()), named);
     let metrics = world.ask("/metrics").await?.status();

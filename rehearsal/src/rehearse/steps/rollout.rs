@@ -57,11 +57,11 @@ pub(super) async fn second(world: &World, it: &mut Findings, deployed: &mut Depl
     Ok(())
 }
 
-/// Settings with which the service does not become ready: there is no such table.
+/// A setting that the service refuses to start with.
 pub(super) async fn never_ready(world: &World, it: &mut Findings, deployed: &Deployed) -> Result<(), String> {
-    let table = "TIDELINE_TABLE              = aws_dynamodb_table.documents.name";
-    world.checkout.edit("terraform/locals.tf", table, &format!("{table}}}-typo\"").replace("= aws", "= \"${aws"))?;
-    let version = world.checkout.commit("A table that is not there").await?;
+    let delay = "TIDELINE_DRAIN_DELAY = ";
+    world.checkout.edit("terraform/locals.tf", &format!("{delay}\"5s\""), &format!("{delay}\"five\""))?;
+    let version = world.checkout.commit("A setting that is none").await?;
     world.timeline.names(3, &format!("{version} (never ready)"));
     let done = rolled_out(world, "deploy-never-ready", "deploy", &[("IMAGE", &deployed.image)]).await?;
     it.check("make deploy fails", last_lines(&done.said, 4), !done.well);
@@ -83,7 +83,12 @@ pub(super) async fn failing(world: &World, it: &mut Findings, _: &Deployed) -> R
     all_run(it, &done.view, "2");
     let (requests, failed) = done.loaded.requests();
     it.check("the load noticed", format!("{failed} of {requests} failed"), failed > 0);
-    it.figure("requests that failed before it was taken back", 100.0 * failed as f64 / requests.max(1) as f64, "%", false);
+    it.figure(
+        "requests that failed before it was taken back",
+        100.0 * failed as f64 / requests.max(1) as f64,
+        "%",
+        false,
+    );
     it.took("rollout and the way back", done.seconds, true);
     let after = world.load("after-failing", super::RATE)?;
     tokio::time::sleep(std::time::Duration::from_secs(5)).await;
@@ -91,9 +96,9 @@ pub(super) async fn failing(world: &World, it: &mut Findings, _: &Deployed) -> R
     Ok(())
 }
 
-/// To the version before, by `make rollback`.
+/// To the first version, by `make rollback`. Without a number there is nothing to do: the last rollout was taken back already.
 pub(super) async fn back(world: &World, it: &mut Findings, first: &str) -> Result<(), String> {
-    let done = rolled_out(world, "rollback", "rollback", &[]).await?;
+    let done = rolled_out(world, "rollback", "rollback", &[("ARGS", "--to 1")]).await?;
     it.check("make rollback ends well", last_lines(&done.said, 1), done.well);
     none_failed(it, &done.loaded);
     all_run(it, &done.view, "1");

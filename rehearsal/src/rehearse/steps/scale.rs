@@ -9,8 +9,8 @@ use crate::rehearse::outcome::EventKind;
 
 /// Of the fleet's CPU, what the spike takes: enough above any sensible target, and not all of it.
 const SPIKE: f64 = 0.85;
-/// Requests a second at which it is measured what one costs.
-const MEASURED_AT: u32 = 60;
+/// Requests a second at which it is measured what one costs, and seconds of that. Near the spike: at a lower rate, each costs more.
+const MEASURED: (u32, u64) = (600, 8);
 
 /// A spike: instances are added, and nobody notices.
 pub(super) async fn out(world: &World, it: &mut Findings) -> Result<(), String> {
@@ -20,15 +20,19 @@ pub(super) async fn out(world: &World, it: &mut Findings) -> Result<(), String> 
     let rate = (SPIKE * fleet / cost).clamp(50.0, 2_000.0).round();
     it.figure("CPU of a request, of the usual mix", cost * 1e6, "us", false);
     it.figure("the spike", rate, "/s", false);
-    world.timeline.note(EventKind::Action, format!("a spike of {rate}/s: {:.0} % of what the fleet can do", SPIKE * 100.0));
+    world
+        .timeline
+        .note(EventKind::Action, format!("a spike of {rate}/s: {:.0} % of what the fleet can do", SPIKE * 100.0));
     let phases = format!("calm:8s@{:.0},spike:10m@{rate}", (rate / 8.0).ceil());
-    let load = Load::begin(&world.checkout, "spike", &phases, "")?;
+    let load = Load::begin(&world.checkout, "spike", &phases)?;
     world.waits();
     let decided = world.until("the group wants more", 240, |view| view.desired > before.desired).await?;
     let decided_at = world.timeline.now();
     let known: Vec<String> = before.instances.iter().map(|instance| instance.id.clone()).collect();
     let is_new = |id: &str| !known.iter().any(|each| each == id);
-    let grown = world.until("a new instance is healthy", 120, |view| view.instances.iter().any(|it| is_new(&it.id) && is_healthy(it)));
+    let grown = world.until("a new instance is healthy", 120, |view| {
+        view.instances.iter().any(|it| is_new(&it.id) && is_healthy(it))
+    });
     let grown = grown.await?;
     let settled = world.settled(120).await?;
     // The new ones take their share.
@@ -37,10 +41,15 @@ pub(super) async fn out(world: &World, it: &mut Findings) -> Result<(), String> 
     let loaded = world.unload(load).await?;
     none_failed(it, &loaded);
     let (wanted, had) = (decided.desired, before.desired);
-    it.check("instances were added", format!("{had} → {}", settled.instances.len()), settled.instances.len() > had as usize);
+    it.check(
+        "instances were added",
+        format!("{had} → {}", settled.instances.len()),
+        settled.instances.len() > had as usize,
+    );
     let first = grown.instances.iter().find(|instance| is_new(&instance.id) && is_healthy(instance));
     let first = first.ok_or("the new instance is gone again")?;
-    let began = loaded.phase("spike").map(|at| world.timeline.at_unix(at)).ok_or("the load did not come to its spike")?;
+    let began =
+        loaded.phase("spike").map(|at| world.timeline.at_unix(at)).ok_or("the load did not come to its spike")?;
     let (launched, healthy) = world.timeline.sighted(&first.id);
     let (launched, healthy) = (launched.ok_or("it was not seen launched")?, healthy.ok_or("it was not seen healthy")?);
     let ready = ready_since(world, &first.id).await?;
@@ -48,23 +57,31 @@ pub(super) async fn out(world: &World, it: &mut Findings) -> Result<(), String> 
     it.took("of that, detection: spike to the decision", decided_at - began, true);
     it.took("of that, the decision to an instance launched", world.timeline.at(launched) - decided_at, false);
     start(world, it, first).await?;
-    it.check("all that were wanted serve", format!("{wanted} wanted"), settled.instances.len() >= wanted as usize && ready > 0.0);
+    it.check(
+        "all that were wanted serve",
+        format!("{wanted} wanted"),
+        settled.instances.len() >= wanted as usize && ready > 0.0,
+    );
     Ok(())
 }
 
-/// What a request costs the fleet, in seconds of CPU: all that its machines used, and no less.
+/// What a request costs the fleet, in seconds of CPU: what its machines use more than they do with nothing to do.
 async fn cost(world: &World) -> Result<f64, String> {
-    let used = |world: &World| -> Result<f64, String> {
+    let used = || -> Result<f64, String> {
         let (view, machines) = (world.view()?, world.machines()?);
         Ok(view.instances.iter().filter_map(|each| machines.cpu(&each.id)).map(|cpu| cpu.as_secs_f64()).sum())
     };
-    let phases = format!("cost:8s@{MEASURED_AT}");
-    let before = used(world)?;
-    let loaded = Load::begin(&world.checkout, "cost", &phases, "")?.counted().await?;
-    let after = used(world)?;
+    let (rate, seconds) = MEASURED;
+    let before = (used()?, world.timeline.now());
+    tokio::time::sleep(Duration::from_secs(seconds / 2)).await;
+    let idle = (used()?, world.timeline.now());
+    let loaded = Load::begin(&world.checkout, "cost", &format!("cost:{seconds}s@{rate}"))?.counted().await?;
+    let after = (used()?, world.timeline.now());
     world.timeline.add(&loaded);
     let (requests, _) = loaded.requests();
-    if requests == 0 || after <= before { Err("no request was answered".to_owned()) } else { Ok((after - before) / requests as f64) }
+    let nothing = (idle.0 - before.0) / (idle.1 - before.1) * (after.1 - idle.1);
+    let cost = (after.0 - idle.0 - nothing) / requests.max(1) as f64;
+    if requests > 0 && cost > 0.0 { Ok(cost) } else { Err("no request was answered".to_owned()) }
 }
 
 /// Quiet: instances are taken away, and nobody notices.
@@ -73,7 +90,9 @@ pub(super) async fn back_in(world: &World, it: &mut Findings) -> Result<(), Stri
     let load = world.load("quiet", 10)?;
     let began = world.timeline.now();
     world.waits();
-    let shrunk = world.until("the group is at its least, and nothing leaves", 300, |view| view.desired == 2 && view.instances.len() == 2);
+    let shrunk = world.until("the group is at its least, and nothing leaves", 300, |view| {
+        view.desired == 2 && view.instances.len() == 2
+    });
     let shrunk = shrunk.await?;
     world.works();
     let took = world.timeline.now() - began;
