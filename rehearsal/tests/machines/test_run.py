@@ -1,0 +1,75 @@
+"""`tideline-rehearsal run` where it cannot begin, fails, or is ended: a clear line, an exit code, and nothing left."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+
+from test_up import BALANCER, FOLDER, PROGRAM, left, wait
+
+PROJECT = Path(__file__).resolve().parents[3]
+# What the program looks for beside itself; what it does here, none of them comes to do.
+BESIDE = ("tideline-fleet", "tideline-loadtest")
+
+
+class Run(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.beside = Path(folder.name)
+        self.program = shutil.copy(PROGRAM, self.beside)
+        for name in BESIDE:
+            shutil.copy("/bin/true", self.beside / name)
+        shutil.rmtree(FOLDER / "logs", ignore_errors=True)
+
+    def run_in(self, project, **environment):
+        command = [self.program, "run", "--folder", FOLDER, "--images", os.environ["TIDELINE_IMAGES"], "--balancer", BALANCER]
+        return subprocess.Popen(
+            command, cwd=project, env=os.environ | environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def ended(self, process, code):
+        said, complaint = process.communicate(timeout=120)
+        self.assertEqual(process.returncode, code, complaint)
+        self.assertEqual(left(), [])
+        return said + complaint
+
+    def test_what_is_missing_comes_in_one_list(self):
+        for name in BESIDE:
+            (self.beside / name).unlink()
+        said = self.ended(self.run_in("/tmp"), 69)
+        for reason in ("tideline-fleet is not beside", "tideline-loadtest is not beside", "/tmp is no checkout"):
+            self.assertIn(reason, said)
+
+    def test_a_target_that_fails_ends_it(self):
+        # Terraform is there, and does nothing but fail.
+        tools = self.beside / "tools"
+        tools.mkdir()
+        (tools / "terraform").write_text("#!/bin/sh\necho it is broken >&2\nexit 1\n")
+        (tools / "terraform").chmod(0o755)
+        said = self.ended(self.run_in(PROJECT, PATH=f"{tools}:{os.environ['PATH']}"), 1)
+        self.assertIn("make build-app failed", said)
+        self.assertIn("The rehearsal failed at “build-app”", said)
+        report = json.loads((FOLDER / "report.json").read_text())
+        self.assertFalse(report["passed"])
+        self.assertEqual([step["name"] for step in report["steps"]], ["build-app"])
+        self.assertIn("make build-app failed", (FOLDER / "report.html").read_text())
+
+    def test_ctrl_c_ends_all_that_it_began(self):
+        process = self.run_in(PROJECT)
+        log = FOLDER / "logs" / "build-app.log"
+        wait("it builds", lambda: log.exists() and "== build" in log.read_text(), 120)
+        process.send_signal(signal.SIGINT)
+        said = self.ended(process, 130)
+        self.assertIn("ended before its time", said)
+        at_work = ["pgrep", "--full", "--list-full", f"{FOLDER}/(build|checkout)"]
+        self.assertEqual(subprocess.run(at_work, capture_output=True, text=True).stdout, "")
+
+
+if __name__ == "__main__":
+    unittest.main()
