@@ -9,6 +9,9 @@ PROFILE ?= scale-out
 # Of the whole workspace with all that is tested, so that nothing is built twice with other features.
 CARGO_TEST := cargo test --locked --workspace --features tideline-loadtest/aws
 
+# For what boots machines, with this user's toolchain.
+AS_ROOT := $(if $(filter-out 0,$(shell id -u)),sudo --preserve-env env PATH="$$PATH" HOME="$$HOME")
+
 .PHONY: help run test load-test check conformance chaos soak fuzz sbom image image-check machines-check terraform-check terraform-moto region-check deploy-check \
   rehearse simulate preflight build-app deploy plan rollback status logs cost destroy
 
@@ -63,11 +66,12 @@ cost: ## what a month of it costs, estimated: RATE=requests a second
 destroy: ## remove all of it, and prove that nothing is left; asks for its name, or CONFIRM=name
 	terraform/scripts/destroy
 
-rehearse: ## the whole life of a deployment on this machine, with no AWS account: target/rehearsal/report.html; needs root, and says what else
+rehearse: ## the whole life of a deployment on this machine, with no AWS account: target/rehearsal/report.html; asks for root, and says what else
+	@[[ "$$(uname)" == Linux ]] || { echo 'Machines boot on Linux alone; without them: make simulate' >&2; exit 69; }
 	cargo build --locked --profile optimized --package tideline-server --no-default-features
 	cargo build --locked --profile optimized --package tideline-fleet --package tideline-loadtest --package tideline-rehearsal \
 	  --features tideline-loadtest/aws
-	$${CARGO_TARGET_DIR:-target}/optimized/tideline-rehearsal run $(ARGS)
+	$(AS_ROOT) $${CARGO_TARGET_DIR:-target}/optimized/tideline-rehearsal run $(ARGS)
 
 simulate: ## a day of a fleet on a simulated clock, in seconds: ARGS='--spike 3 --max 20'; writes target/rehearsal/simulation
 	cargo run --locked --profile optimized --package tideline-rehearsal -- simulate $(ARGS)
