@@ -48,7 +48,7 @@ pub enum Command {
     ///
     /// Works on a copy of the checkout that it is started in, and needs root, Terraform and Packer. Tells its progress, and
     /// writes report.html and report.json. Exit codes: 0 all held; 1 something did not; 69 it cannot begin here; 130 ended.
-    #[command(mut_arg("speed", |it| it.default_value("12")))]
+    #[command(mut_arg("speed", |it| it.default_value("20")))]
     #[command(mut_arg("cpus", |it| it.default_value("0.25")))]
     #[command(mut_arg("memory", |it| it.default_value("512")))]
     Run(Up),

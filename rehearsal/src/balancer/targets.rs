@@ -8,8 +8,8 @@ use super::runtime::Row;
 use super::settings::{HealthCheck, TargetGroup};
 use crate::instances::Target;
 
-/// How long after an answer of 5xx a target counts as one that fails requests.
-const FAILING: Duration = Duration::from_secs(15);
+/// How long after an answer of 5xx a target counts as one that fails requests: until that was seen.
+const FAILING: Duration = Duration::from_secs(1);
 
 /// The targets of a group, each in a slot of HAProxy's.
 #[derive(Debug)]

@@ -19,13 +19,10 @@ impl Of {
     fn evaluation(self) -> Duration {
         Duration::from_secs(if self == Self::Errors { 120 } else { 180 })
     }
-
-    /// For how long it counts that it was so: a datapoint is the maximum of a minute. Failed requests are remembered by
-    /// whoever counts them.
-    fn remembered(self) -> Duration {
-        Duration::from_secs(if self == Self::Errors { 0 } else { 60 })
-    }
 }
+
+/// For how long it counts that it was so: a datapoint is of a minute.
+const REMEMBERED: Duration = Duration::from_secs(60);
 
 /// An alarm, and since when it is so or not.
 #[derive(Debug)]
@@ -49,7 +46,7 @@ impl Watch {
         if so {
             self.last = Some(now);
         }
-        let bad = so || self.last.is_some_and(|last| since(last, now) < self.of.remembered());
+        let bad = so || self.last.is_some_and(|last| since(last, now) < REMEMBERED);
         if bad != self.bad {
             (self.bad, self.since) = (bad, Some(now));
         }
@@ -81,7 +78,11 @@ mod tests {
         assert_eq!([watch.see(true, at(0)), watch.see(true, at(119))], [None, None]);
         assert_eq!(watch.see(true, at(120)), Some(AlarmState::Alarm));
         assert_eq!((watch.news(), watch.news()), (Some(("errors".to_owned(), AlarmState::Alarm)), None));
-        assert_eq!([watch.see(false, at(130)), watch.see(true, at(240)), watch.see(true, at(300))], [None, None, None]);
+        // A single one is none, and it is over two minutes after the last minute that had one.
+        assert_eq!([watch.see(false, at(121)), watch.see(false, at(181)), watch.see(false, at(300))], [None; 3]);
+        assert_eq!(watch.see(false, at(301)), Some(AlarmState::Ok));
+        assert_eq!([watch.see(true, at(400)), watch.see(false, at(401)), watch.see(false, at(460))], [None; 3]);
+        assert!((461..700).all(|second| watch.see(false, at(second)) != Some(AlarmState::Alarm)));
     }
 
     #[test]

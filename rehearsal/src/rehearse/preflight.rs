@@ -52,6 +52,8 @@ pub(super) async fn environment(settings: &Settings) -> Result<Environment, Stri
         ("CARGO_TARGET_DIR".to_owned(), shown(&build)),
         // Nearly a release, in half the time.
         ("TIDELINE_PROFILE".to_owned(), "optimized".to_owned()),
+        // The versions differ in a line or two.
+        ("CARGO_INCREMENTAL".to_owned(), "1".to_owned()),
         ("TIDELINE_FLEET".to_owned(), shown(&programs.join("tideline-fleet"))),
         ("TIDELINE_LOAD_TEST".to_owned(), shown(&programs.join("tideline-loadtest"))),
         // Nothing is listed here that is gone.

@@ -17,6 +17,11 @@ BESIDE = ("tideline-fleet", "tideline-loadtest")
 
 
 class Run(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        # Gigabytes, of what is built of others' crates.
+        cls.addClassCleanup(shutil.rmtree, FOLDER / "build", ignore_errors=True)
+
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)

@@ -11,7 +11,7 @@ use crate::rehearse::timeline::monotonic;
 use crate::{InstanceView, View};
 
 /// How long there is a load before and after.
-const AROUND: Duration = Duration::from_secs(4);
+const AROUND: Duration = Duration::from_secs(3);
 /// How long DynamoDB is gone.
 const OUTAGE: Duration = Duration::from_secs(60);
 /// Requests a second while an instance is lost: some are on it at any moment.
