@@ -50,12 +50,13 @@ impl Watch {
         if bad != self.bad {
             (self.bad, self.since) = (bad, Some(now));
         }
-        if since(self.since?, now) < self.of.evaluation() {
+        // All datapoints must be bad for an alarm; one that is not ends it.
+        if bad && since(self.since?, now) < self.of.evaluation() {
             return None;
         }
-        let state = if bad { AlarmState::Alarm } else { AlarmState::Ok };
-        (self.since, self.news) = (None, Some(state));
-        Some(state)
+        self.since.take()?;
+        self.news = Some(if bad { AlarmState::Alarm } else { AlarmState::Ok });
+        self.news
     }
 
     /// What is to be told, once.
@@ -78,11 +79,11 @@ mod tests {
         assert_eq!([watch.see(true, at(0)), watch.see(true, at(119))], [None, None]);
         assert_eq!(watch.see(true, at(120)), Some(AlarmState::Alarm));
         assert_eq!((watch.news(), watch.news()), (Some(("errors".to_owned(), AlarmState::Alarm)), None));
-        // A single one is none, and it is over two minutes after the last minute that had one.
-        assert_eq!([watch.see(false, at(121)), watch.see(false, at(181)), watch.see(false, at(300))], [None; 3]);
-        assert_eq!(watch.see(false, at(301)), Some(AlarmState::Ok));
-        assert_eq!([watch.see(true, at(400)), watch.see(false, at(401)), watch.see(false, at(460))], [None; 3]);
-        assert!((461..700).all(|second| watch.see(false, at(second)) != Some(AlarmState::Alarm)));
+        // It is over with the first minute that has none; and a single one is no alarm.
+        assert_eq!([watch.see(false, at(121)), watch.see(false, at(179))], [None; 2]);
+        assert_eq!([watch.see(false, at(180)), watch.see(false, at(181))], [Some(AlarmState::Ok), None]);
+        assert_eq!([watch.see(true, at(400)), watch.see(false, at(401))], [None; 2]);
+        assert!((402..700).all(|second| watch.see(false, at(second)) != Some(AlarmState::Alarm)));
     }
 
     #[test]

@@ -124,6 +124,15 @@ impl World {
         .await
     }
 
+    /// Lets so much of the region's time pass.
+    async fn passes(&self, time: Duration) -> Result<(), String> {
+        let end = self.view()?.now + time;
+        self.waits();
+        self.until("time passes", 2 * time.as_secs(), |view| view.now >= end).await?;
+        self.works();
+        Ok(())
+    }
+
     /// Makes a target, with its stages for progress, until it is over.
     async fn makes(&self, name: &str, target: &str, variables: &[(&str, &str)]) -> Result<String, String> {
         let mut make = self.checkout.make(name, target, variables)?;

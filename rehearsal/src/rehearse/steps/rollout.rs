@@ -1,5 +1,7 @@
 //! Versions: one that is good, two that are not, and the way back.
 
+use std::time::Duration;
+
 use super::{Findings, World, all_run, none_failed, told};
 use crate::View;
 use crate::rehearse::checkout::last_lines;
@@ -11,6 +13,9 @@ pub(super) struct Deployed {
     /// `ami-…`
     image: String,
 }
+
+/// After so long without what it is of, an alarm is off again.
+const ALARM: Duration = Duration::from_secs(180);
 
 /// What came of a target that rolls out.
 struct RolledOut {
@@ -36,6 +41,10 @@ async fn rolled_out(world: &World, name: &str, target: &str, variables: &[(&str,
     let seconds = world.timeline.now() - began;
     let view = world.settled(120).await;
     world.works();
+    if !well {
+        // With an alarm that is on, no rollout begins.
+        world.passes(ALARM).await?;
+    }
     let loaded = world.unload(load).await?;
     Ok(RolledOut { well, said, loaded, view: view?, seconds })
 }
@@ -91,7 +100,7 @@ pub(super) async fn failing(world: &World, it: &mut Findings, _: &Deployed) -> R
     );
     it.took("rollout and the way back", done.seconds, true);
     let after = world.load("after-failing", super::RATE)?;
-    tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
     none_failed(it, &world.unload(after).await?);
     Ok(())
 }
