@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 use super::checkout::{Checkout, Make};
 use super::load::{Load, Loaded};
 use super::story::{Findings, Stopped, Story, say};
-use super::timeline::Timeline;
+use super::timeline::{Timeline, monotonic};
 use super::{GROUP, Settings};
 use crate::balancer::Balancer;
 use crate::instances::Target;
@@ -44,7 +44,7 @@ pub(super) async fn all(world: &World, story: &mut Story) -> Result<(), Stopped>
     story.step("a second version", async |it| rollout::second(world, it, &mut second).await).await?;
     story.step("quiet scales in", async |it| scale::back_in(world, it).await).await?;
     story.step("a version that is never ready", async |it| rollout::never_ready(world, it, &second).await).await?;
-    story.step("a version that answers 500", async |it| rollout::failing(world, it, &second).await).await?;
+    story.step("a version that answers 500", async |it| rollout::failing(world, it).await).await?;
     story.step("rollback", async |it| rollout::back(world, it, &first).await).await?;
     story.step("kill -9", async |it| faults::kill(world, it).await).await?;
     story.step("a power cut", async |it| faults::power_cut(world, it).await).await?;
@@ -160,6 +160,23 @@ impl World {
         let loaded = load.end().await?;
         self.timeline.add(&loaded);
         Ok(loaded)
+    }
+
+    /// The version that answers.
+    async fn serves(&self) -> Result<String, String> {
+        let answer = self.ask("/status").await?;
+        let version = answer.headers().get("x-tideline-version").and_then(|value| value.to_str().ok());
+        Ok(version.unwrap_or_default().to_owned())
+    }
+
+    /// Since when the service on an instance is ready, in seconds of the clock that instances share with this machine.
+    async fn ready_since(&self, id: &str) -> Result<f64, String> {
+        let ask = ["systemctl", "show", "--property=ActiveEnterTimestampMonotonic", "--value", "tideline.service"];
+        let told = self.machines()?.exec(id, &ask).await.map_err(|error| error.to_string())?;
+        let microseconds: f64 =
+            told.trim().parse().map_err(|_| format!("{id} does not say since when it is ready: {told}"))?;
+        let ready = microseconds / 1e6;
+        if ready > 0.0 && ready <= monotonic() { Ok(ready) } else { Err(format!("the service on {id} is not ready")) }
     }
 
     /// Asks for a path, through the load balancer.

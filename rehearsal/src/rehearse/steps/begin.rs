@@ -5,10 +5,8 @@ use std::collections::BTreeSet;
 use hyper::StatusCode;
 
 use super::{Findings, World, all_run, none_failed};
-use crate::InstanceView;
 use crate::rehearse::checkout::last_lines;
 use crate::rehearse::load::Load;
-use crate::rehearse::timeline::monotonic;
 
 /// `make build-app`: build, bake, apply, wait.
 pub(super) async fn build_app(world: &World, it: &mut Findings) -> Result<(), String> {
@@ -21,30 +19,9 @@ pub(super) async fn build_app(world: &World, it: &mut Findings) -> Result<(), St
     all_run(it, &view, "1");
     let zones: BTreeSet<&str> = view.instances.iter().map(|instance| instance.zone.as_str()).collect();
     it.check("the instances are in different zones", format!("{zones:?}"), zones.len() == view.instances.len().min(2));
-    let headers = world.ask("/status").await?.headers().clone();
-    let version = headers.get("x-tideline-version").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    it.check("what serves is what was built", version, version == world.checkout.version());
+    let serves = world.serves().await?;
+    it.check("what serves is what was built", serves.clone(), serves == world.checkout.version());
     Ok(())
-}
-
-/// How long an instance took to start, in its parts.
-pub(super) async fn start(world: &World, it: &mut Findings, instance: &InstanceView) -> Result<(), String> {
-    let ready = ready_since(world, &instance.id).await?;
-    if let (Some(launched), Some(healthy)) = world.timeline.sighted(&instance.id) {
-        it.took("boot: launched to the service being ready", ready - launched, false);
-        it.took("health check: ready to healthy behind the load balancer", healthy - ready, false);
-    }
-    Ok(())
-}
-
-/// Since when the service on an instance is ready, in seconds of the clock that instances share with this machine.
-pub(super) async fn ready_since(world: &World, id: &str) -> Result<f64, String> {
-    let ask = ["systemctl", "show", "--property=ActiveEnterTimestampMonotonic", "--value", "tideline.service"];
-    let told = world.machines()?.exec(id, &ask).await.map_err(|error| error.to_string())?;
-    let microseconds: f64 =
-        told.trim().parse().map_err(|_| format!("{id} does not say since when it is ready: {told}"))?;
-    let ready = microseconds / 1e6;
-    if ready > 0.0 && ready <= monotonic() { Ok(ready) } else { Err(format!("the service on {id} is not ready")) }
 }
 
 /// `make load-test PROFILE=smoke`: does everything work?

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::begin::ready_since;
 use super::{Findings, World, is_healthy, none_failed};
 use crate::balancer::Place;
 use crate::rehearse::load::{Loaded, Second};
@@ -62,7 +61,7 @@ pub(super) async fn kill(world: &World, it: &mut Findings) -> Result<(), String>
     world.machines()?.exec(&victim, &command).await.map_err(|error| error.to_string())?;
     let on_it = on_it.until_now(world).await?;
     tokio::time::sleep(AROUND).await;
-    let back = ready_since(world, &victim).await?;
+    let back = world.ready_since(&victim).await?;
     it.check("systemd started it again", format!("{:.2} s later", back - at), back > at);
     it.took("kill -9 to serving again", back - at, false);
     let view = world.settled(60).await?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Findings, World, all_run, none_failed, told};
 use crate::View;
 use crate::rehearse::checkout::last_lines;
-use crate::rehearse::load::{Load, Loaded};
+use crate::rehearse::load::Loaded;
 
 /// What the second version is known by afterwards.
 #[derive(Clone, Debug, Default)]
@@ -33,7 +33,7 @@ async fn rolled_out(world: &World, name: &str, target: &str, variables: &[(&str,
     if target == "deploy" {
         world.follow(&mut make, Some("rollout")).await;
     }
-    let load: Load = world.load(name, super::RATE)?;
+    let load = world.load(name, super::RATE)?;
     let began = world.timeline.now();
     world.waits();
     world.follow(&mut make, None).await;
@@ -49,6 +49,14 @@ async fn rolled_out(world: &World, name: &str, target: &str, variables: &[(&str,
     Ok(RolledOut { well, said, loaded, view: view?, seconds })
 }
 
+/// That a rollout went back by itself, for an alarm.
+fn taken_back(it: &mut Findings, done: &RolledOut, alarm: &str) {
+    let why =
+        done.said.lines().rev().find(|line| line.contains("rolled back")).unwrap_or("it says nothing of going back");
+    let passed = !done.well && why.contains(alarm);
+    it.check(&format!("make deploy fails: it was rolled back for the alarm {alarm}"), why, passed);
+}
+
 /// A good version, by `make deploy`.
 pub(super) async fn second(world: &World, it: &mut Findings, deployed: &mut Deployed) -> Result<(), String> {
     let version = world.checkout.commit("The second version").await?;
@@ -57,8 +65,7 @@ pub(super) async fn second(world: &World, it: &mut Findings, deployed: &mut Depl
     it.check("make deploy ends well", last_lines(&done.said, 1), done.well);
     none_failed(it, &done.loaded);
     all_run(it, &done.view, "2");
-    let serves = world.ask("/status").await?.headers().get("x-tideline-version").cloned();
-    let serves = serves.as_ref().and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    let serves = world.serves().await?;
     it.check("what serves is what was deployed", serves.clone(), serves == version);
     it.took("rollout, with its bake time", done.seconds, true);
     let image = done.said.lines().rev().find_map(|line| line.split_whitespace().find(|word| word.starts_with("ami-")));
@@ -73,7 +80,7 @@ pub(super) async fn never_ready(world: &World, it: &mut Findings, deployed: &Dep
     let version = world.checkout.commit("A setting that is none").await?;
     world.timeline.names(3, &format!("{version} (never ready)"));
     let done = rolled_out(world, "deploy-never-ready", "deploy", &[("IMAGE", &deployed.image)]).await?;
-    it.check("make deploy fails", last_lines(&done.said, 4), !done.well);
+    taken_back(it, &done, "tideline-unhealthy");
     none_failed(it, &done.loaded);
     all_run(it, &done.view, "2");
     it.took("rollout and the way back", done.seconds, true);
@@ -81,14 +88,14 @@ pub(super) async fn never_ready(world: &World, it: &mut Findings, deployed: &Dep
 }
 
 /// A fault that no bake finds: a list of documents is an internal error.
-pub(super) async fn failing(world: &World, it: &mut Findings, _: &Deployed) -> Result<(), String> {
+pub(super) async fn failing(world: &World, it: &mut Findings) -> Result<(), String> {
     let list = "pub async fn list(app: Arc<App>, request: Request) -> Result<Response, Error> {\n";
     let fails = format!("{list}    return Err(Error::Internal(\"a version that fails\".to_owned()));\n");
     world.checkout.edit("server/src/handlers/data.rs", list, &fails)?;
     let version = world.checkout.commit("A list that fails").await?;
     world.timeline.names(4, &version);
     let done = rolled_out(world, "deploy-failing", "deploy", &[]).await?;
-    it.check("make deploy fails", last_lines(&done.said, 4), !done.well);
+    taken_back(it, &done, "tideline-5xx");
     all_run(it, &done.view, "2");
     let (requests, failed) = done.loaded.requests();
     it.check("the load noticed", format!("{failed} of {requests} failed"), failed > 0);
@@ -111,8 +118,7 @@ pub(super) async fn back(world: &World, it: &mut Findings, first: &str) -> Resul
     it.check("make rollback ends well", last_lines(&done.said, 1), done.well);
     none_failed(it, &done.loaded);
     all_run(it, &done.view, "1");
-    let serves = world.ask("/status").await?.headers().get("x-tideline-version").cloned();
-    let serves = serves.as_ref().and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    let serves = world.serves().await?;
     it.check("what serves is the first version", format!("{serves}: {}", told(&done.view)), serves == first);
     it.took("rollback", done.seconds, true);
     Ok(())

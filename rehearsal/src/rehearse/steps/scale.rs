@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::begin::{ready_since, start};
 use super::{Findings, World, is_healthy, none_failed};
 use crate::rehearse::load::Load;
 use crate::rehearse::outcome::EventKind;
@@ -40,11 +39,10 @@ pub(super) async fn out(world: &World, it: &mut Findings) -> Result<(), String> 
     world.works();
     let loaded = world.unload(load).await?;
     none_failed(it, &loaded);
-    let (wanted, had) = (decided.desired, before.desired);
     it.check(
         "instances were added",
-        format!("{had} → {}", settled.instances.len()),
-        settled.instances.len() > had as usize,
+        format!("{} → {}, {} wanted at first", before.desired, settled.instances.len(), decided.desired),
+        settled.instances.len() >= decided.desired as usize,
     );
     let first = grown.instances.iter().find(|instance| is_new(&instance.id) && is_healthy(instance));
     let first = first.ok_or("the new instance is gone again")?;
@@ -52,16 +50,12 @@ pub(super) async fn out(world: &World, it: &mut Findings) -> Result<(), String> 
         loaded.phase("spike").map(|at| world.timeline.at_unix(at)).ok_or("the load did not come to its spike")?;
     let (launched, healthy) = world.timeline.sighted(&first.id);
     let (launched, healthy) = (launched.ok_or("it was not seen launched")?, healthy.ok_or("it was not seen healthy")?);
-    let ready = ready_since(world, &first.id).await?;
+    let ready = world.ready_since(&first.id).await?;
     it.took("spike to the first new instance serving", world.timeline.at(healthy) - began, true);
     it.took("of that, detection: spike to the decision", decided_at - began, true);
     it.took("of that, the decision to an instance launched", world.timeline.at(launched) - decided_at, false);
-    start(world, it, first).await?;
-    it.check(
-        "all that were wanted serve",
-        format!("{wanted} wanted"),
-        settled.instances.len() >= wanted as usize && ready > 0.0,
-    );
+    it.took("of that, boot: launched to the service being ready", ready - launched, false);
+    it.took("of that, health check: ready to healthy behind the load balancer", healthy - ready, false);
     Ok(())
 }
 
