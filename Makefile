@@ -69,8 +69,8 @@ destroy: ## remove all of it, and prove that nothing is left; asks for its name,
 rehearse: ## the whole life of a deployment on this machine, with no AWS account: target/rehearsal/report.html; asks for root, and says what else
 	@[[ "$$(uname)" == Linux ]] || { echo 'Machines boot on Linux alone; without them: make simulate' >&2; exit 69; }
 	cargo build --locked --profile optimized --package tideline-server --no-default-features
-	cargo build --locked --profile optimized --package tideline-fleet --package tideline-loadtest --package tideline-rehearsal \
-	  --features tideline-loadtest/aws
+	cargo build --locked --profile optimized --package tideline-loadtest --package tideline-rehearsal \
+	  --features tideline-loadtest/aws $(if $(TIDELINE_FLEET),,--package tideline-fleet)
 	$(AS_ROOT) $${CARGO_TARGET_DIR:-target}/optimized/tideline-rehearsal run $(ARGS)
 
 simulate: ## a day of a fleet on a simulated clock, in seconds: ARGS='--spike 3 --max 20'; writes target/rehearsal/simulation

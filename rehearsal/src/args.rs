@@ -47,7 +47,8 @@ pub enum Command {
     /// Rehearse the whole life of a deployment in such a region: build, bake, apply, load, versions good and bad, faults, destroy.
     ///
     /// Works on a copy of the checkout that it is started in, and needs root, Terraform and Packer. Tells its progress, and
-    /// writes report.html and report.json. Exit codes: 0 all held; 1 something did not; 69 it cannot begin here; 130 ended.
+    /// writes report.html and report.json. TIDELINE_FLEET and TIDELINE_LOAD_TEST name programs to use in place of those beside
+    /// this one. Exit codes: 0 all held; 1 something did not; 69 it cannot begin here; 130 ended.
     #[command(mut_arg("speed", |it| it.default_value("20")))]
     #[command(mut_arg("cpus", |it| it.default_value("0.25")))]
     #[command(mut_arg("memory", |it| it.default_value("512")))]

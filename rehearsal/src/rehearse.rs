@@ -48,7 +48,7 @@ const GROUP: &str = "tideline";
 pub struct Settings {
     /// A git checkout of the project; it is copied.
     pub project: PathBuf,
-    /// Where `tideline-fleet` and `tideline-loadtest` are.
+    /// Where `tideline-fleet` and `tideline-loadtest` are, unless `TIDELINE_FLEET` and `TIDELINE_LOAD_TEST` name others.
     pub programs: PathBuf,
     /// The region. Its speed counts while nothing but waiting happens.
     pub region: RegionSettings,

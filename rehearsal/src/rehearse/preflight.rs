@@ -1,7 +1,7 @@
 //! What a rehearsal needs beside what its machines need, and the environment that its make targets get.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -31,9 +31,9 @@ pub(super) fn check(settings: &Settings) -> Result<(), String> {
         .filter(|(tool, _)| !crate::site::is_installed(tool))
         .map(|(tool, from)| format!("{tool} is missing: {from}"))
         .collect();
-    for program in ["tideline-fleet", "tideline-loadtest"] {
-        if !settings.programs.join(program).is_file() {
-            missing.push(format!("{program} is not beside this program: make rehearse builds it"));
+    for (_, name, program) in programs(settings) {
+        if !program.is_file() {
+            missing.push(format!("{name} is not beside this program: make rehearse builds it"));
         }
     }
     if !settings.project.join("terraform/scripts/deploy").is_file() {
@@ -47,19 +47,18 @@ pub(super) async fn environment(settings: &Settings) -> Result<Environment, Stri
     let folder = &settings.site.folder;
     fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let folder = folder.canonicalize().map_err(|error| format!("{}: {error}", folder.display()))?;
-    let (build, programs) = (folder.join("build"), settings.programs.clone());
+    let build = folder.join("build");
     let mut environment = vec![
         ("CARGO_TARGET_DIR".to_owned(), shown(&build)),
         // Nearly a release, in half the time.
         ("TIDELINE_PROFILE".to_owned(), "optimized".to_owned()),
         // The versions differ in a line or two.
         ("CARGO_INCREMENTAL".to_owned(), "1".to_owned()),
-        ("TIDELINE_FLEET".to_owned(), shown(&programs.join("tideline-fleet"))),
-        ("TIDELINE_LOAD_TEST".to_owned(), shown(&programs.join("tideline-loadtest"))),
         // Nothing is listed here that is gone.
         ("TIDELINE_LEFT_WAIT".to_owned(), "30".to_owned()),
         ("GIT_CONFIG_GLOBAL".to_owned(), "/dev/null".to_owned()),
     ];
+    environment.extend(programs(settings).map(|(variable, _, program)| (variable.to_owned(), shown(&program))));
     if ["TF_CLI_CONFIG_FILE", "TF_PLUGIN_CACHE_DIR"].iter().all(|name| std::env::var_os(name).is_none()) {
         // A provider has 700 MB: it is fetched once.
         let plugins = settings.project.join("target/terraform-plugins");
@@ -85,6 +84,14 @@ pub(super) async fn environment(settings: &Settings) -> Result<Environment, Stri
         }
     }
     Ok(environment)
+}
+
+/// The programs that the make targets run in place of building them: variable, name and path.
+fn programs(settings: &Settings) -> [(&'static str, &'static str, PathBuf); 2] {
+    [("TIDELINE_FLEET", "tideline-fleet"), ("TIDELINE_LOAD_TEST", "tideline-loadtest")].map(|(variable, name)| {
+        let given = std::env::var_os(variable).filter(|given| !given.is_empty()).map(PathBuf::from);
+        (variable, name, given.unwrap_or_else(|| settings.programs.join(name)))
+    })
 }
 
 fn shown(path: &Path) -> String {

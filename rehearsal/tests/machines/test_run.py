@@ -14,6 +14,7 @@ from test_up import BALANCER, FOLDER, PROGRAM, left, wait
 PROJECT = Path(__file__).resolve().parents[3]
 # What the program looks for beside itself; what it does here, none of them comes to do.
 BESIDE = ("tideline-fleet", "tideline-loadtest")
+OURS = {name: value for name, value in os.environ.items() if name not in ("TIDELINE_FLEET", "TIDELINE_LOAD_TEST")}
 # In CI nothing is skipped.
 MISSING = [] if os.environ.get("CI") else [tool for tool in ("packer", "terraform") if not shutil.which(tool)]
 
@@ -36,7 +37,7 @@ class Run(unittest.TestCase):
     def run_in(self, project, **environment):
         command = [self.program, "run", "--folder", FOLDER, "--images", os.environ["TIDELINE_IMAGES"], "--balancer", BALANCER]
         return subprocess.Popen(
-            command, cwd=project, env=os.environ | environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            command, cwd=project, env=OURS | environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 
