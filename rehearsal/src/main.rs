@@ -111,7 +111,7 @@ async fn rehearse(region: &Settings) -> Result<(), (u8, String)> {
 }
 
 fn say(what: std::fmt::Arguments<'_>) -> Result<(), String> {
-    writeln!(std::io::stdout(), "{what}").map_err(|error| format!("nobody reads the endpoint: {error}"))
+    writeln!(std::io::stdout(), "{what}").map_err(|error| format!("nobody reads standard output: {error}"))
 }
 
 /// When the program is to end.

@@ -8,11 +8,11 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::network::GATEWAY;
+use crate::script;
 use crate::site::Site;
 
 /// What is written into the run's folder, as it stands in the sources.
@@ -118,31 +118,15 @@ fn write(folder: &Path) -> Result<(), MotoError> {
 }
 
 /// Runs a script to its end, and gives its output. What it says on standard error is the user's to read.
-async fn run(folder: &Path, script: &'static str, words: &[&Path], bound: Duration) -> Result<String, MotoError> {
-    let failed = |why: String| MotoError::Preparation(script, why);
+async fn run(folder: &Path, name: &'static str, words: &[&Path], bound: Duration) -> Result<String, MotoError> {
+    let failed = |why: String| MotoError::Preparation(name, why);
     let mut command = Command::new("bash");
-    command.arg(folder.join("scripts").join(script)).args(words);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
-    let child = command.process_group(0).spawn().map_err(|error| failed(error.to_string()))?;
-    let _ends = Group(child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw));
-    let done = tokio::time::timeout(bound, child.wait_with_output()).await;
-    let done = done.map_err(|_| failed(format!("not done after {} s", bound.as_secs())))?;
-    let done = done.map_err(|error| failed(error.to_string()))?;
+    command.arg(folder.join("scripts").join(name)).args(words);
+    let done = script::output(&mut command, bound).await.map_err(failed)?;
     if !done.status.success() {
         return Err(failed(done.status.to_string()));
     }
     Ok(String::from_utf8_lossy(&done.stdout).into_owned())
-}
-
-/// A script with all that it started, which ends with this.
-struct Group(Option<Pid>);
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        if let Some(pid) = self.0 {
-            let _over = kill_process_group(pid, Signal::TERM);
-        }
-    }
 }
 
 fn last_line(log: &Path) -> String {
@@ -153,41 +137,16 @@ fn last_line(log: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use super::*;
 
     #[tokio::test]
-    async fn runs_a_script_and_ends_what_it_started() {
-        let folder = std::env::temp_dir().join(format!("rehearsal-moto-{}", std::process::id()));
-        let scripts = folder.join("scripts");
-        fs::create_dir_all(&scripts).unwrap();
-        let pid = folder.join("pid");
-        let text = "[[ $1 != fail ]] || exit 3\n[[ $1 != last ]] || { sleep 60 & echo $! >$2; wait; }\necho \"$1\"";
-        fs::write(scripts.join("environment"), text).unwrap();
-        let run = |word: &'static str, bound| run_with(folder.clone(), word, pid.clone(), bound);
-        let second = Duration::from_secs(1);
-        let said = run("hello", second * 20).await.unwrap();
-        let failed = run("fail", second * 20).await.unwrap_err().to_string();
-        let late = run("last", second).await.unwrap_err().to_string();
-        let sleeper = fs::read_to_string(&pid).unwrap();
-        let gone = || fs::read(format!("/proc/{}/cmdline", sleeper.trim())).unwrap_or_default().is_empty();
-        for _ in 0..50 {
-            if gone() {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        let ended = gone();
-        fs::remove_dir_all(&folder).unwrap();
-        assert_eq!(said, "hello\n");
-        assert_eq!(failed, "environment failed: exit status: 3");
-        assert_eq!(late, "environment failed: not done after 1 s");
-        assert!(ended);
-    }
-
-    async fn run_with(folder: PathBuf, word: &str, pid: PathBuf, bound: Duration) -> Result<String, MotoError> {
-        run(&folder, "environment", &[Path::new(word), &pid], bound).await
+    async fn runs_a_script_of_its_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("scripts")).unwrap();
+        fs::write(folder.path().join("scripts/environment"), "[[ $1 != fail ]] || exit 3\necho \"$1\"").unwrap();
+        let run = async |word: &str| run(folder.path(), "environment", &[Path::new(word)], START).await;
+        assert_eq!(run("hello").await.unwrap(), "hello\n");
+        assert_eq!(run("fail").await.unwrap_err().to_string(), "environment failed: exit status: 3");
     }
 
     #[test]

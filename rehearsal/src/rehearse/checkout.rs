@@ -13,8 +13,12 @@ use tokio::process::{Child, ChildStdout, Command};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::script;
+
 /// A bake, an apply and a rollout take minutes; this is the end of each of them.
 const BOUND: Duration = Duration::from_secs(900);
+/// The checkout is small.
+const GIT: Duration = Duration::from_secs(60);
 /// What a caller's own environment must not decide here.
 const FOREIGN: [&str; 5] = ["AWS_", "TF_", "PKR_", "MAKE", "TIDELINE_"];
 /// What it may: where Terraform's providers are.
@@ -44,8 +48,10 @@ impl Checkout {
             fs::create_dir_all(made).map_err(|error| format!("{}: {error}", made.display()))?;
         }
         let mut list = Command::new("git");
-        list.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]).current_dir(project);
-        let list = list.output().await.ok().filter(|listed| listed.status.success());
+        list.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
+            .current_dir(project)
+            .stderr(Stdio::null());
+        let list = script::output(&mut list, GIT).await.ok().filter(|listed| listed.status.success());
         let list = list.ok_or_else(|| format!("{} is no git checkout: clone it", project.display()))?;
         for name in String::from_utf8_lossy(&list.stdout).split('\0').filter(|name| !name.is_empty()) {
             let (from, to) = (project.join(name), checkout.folder.join(name));
@@ -115,7 +121,7 @@ impl Checkout {
 
     async fn git(&self, words: &[&str]) -> Result<String, String> {
         let mut command = Command::new("git");
-        let done = self.here(command.args(words)).stdin(Stdio::null()).output().await;
+        let done = script::output(self.here(command.args(words)).stderr(Stdio::piped()), GIT).await;
         let done = done.map_err(|error| format!("git: {error}"))?;
         if !done.status.success() {
             return Err(format!("git {}: {}", words.join(" "), String::from_utf8_lossy(&done.stderr)));

@@ -9,6 +9,7 @@ use tokio::process::Command;
 
 use super::Settings;
 use super::checkout::Environment;
+use crate::script;
 
 /// Packages come from the Internet once, and a gigabyte is copied.
 const BOUND: Duration = Duration::from_secs(300);
@@ -99,9 +100,7 @@ fn shown(path: &Path) -> String {
 }
 
 async fn command(program: &Path, arguments: &[&Path]) -> Result<(), String> {
-    let done = Command::new(program).args(arguments).stdin(Stdio::null()).kill_on_drop(true).output();
-    let done = tokio::time::timeout(BOUND, done).await;
-    let done = done.map_err(|_| format!("{}: not done after {} s", program.display(), BOUND.as_secs()))?;
+    let done = script::output(Command::new(program).args(arguments).stderr(Stdio::piped()), BOUND).await;
     let done = done.map_err(|error| format!("{}: {error}", program.display()))?;
     if done.status.success() {
         return Ok(());
