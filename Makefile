@@ -69,8 +69,8 @@ destroy: ## remove all of it, and prove that nothing is left; asks for its name,
 rehearse: ## the whole life of a deployment on this machine, with no AWS account: target/rehearsal/report.html; asks for root, and says what else
 	@[[ "$$(uname)" == Linux ]] || { echo 'Machines boot on Linux alone; without them: make simulate' >&2; exit 69; }
 	cargo build --locked --profile optimized --package tideline-server --no-default-features
-	cargo build --locked --profile optimized --package tideline-loadtest --package tideline-rehearsal \
-	  --features tideline-loadtest/aws $(if $(TIDELINE_FLEET),,--package tideline-fleet)
+	cargo build --locked --profile optimized --package tideline-rehearsal $(if $(TIDELINE_FLEET),,--package tideline-fleet) \
+	  $(if $(TIDELINE_LOAD_TEST),,--package tideline-loadtest --features tideline-loadtest/aws)
 	$(AS_ROOT) $${CARGO_TARGET_DIR:-target}/optimized/tideline-rehearsal run $(ARGS)
 
 simulate: ## a day of a fleet on a simulated clock, in seconds: ARGS='--spike 3 --max 20'; writes target/rehearsal/simulation
@@ -119,9 +119,10 @@ deploy-check: ## build-app, deploy, rollback and destroy as a whole against moto
 
 check: ## format, lints and docs, without a warning
 	cargo fmt --all --check
+	@# With what others depend on in the same form both times, and so looked at once.
 	cargo clippy --locked --workspace --all-targets -- --deny warnings
+	cargo clippy --locked --workspace --all-targets --features tideline-loadtest/aws -- --deny warnings
 	cargo clippy --locked --package tideline-server --no-default-features -- --deny warnings
-	cargo clippy --locked --package tideline-loadtest --features aws -- --deny warnings
 	RUSTDOCFLAGS='--deny warnings' cargo doc --locked --workspace --no-deps
 	@if command -v cargo-deny >/dev/null; then \
 	  cargo deny --locked --workspace check licenses bans sources; \
