@@ -55,6 +55,8 @@ pub(super) async fn environment(settings: &Settings) -> Result<Environment, Stri
         ("TIDELINE_PROFILE".to_owned(), "optimized".to_owned()),
         // The versions differ in a line or two.
         ("CARGO_INCREMENTAL".to_owned(), "1".to_owned()),
+        // Who asks often costs nothing here.
+        ("TIDELINE_POLL".to_owned(), "1s".to_owned()),
         // Nothing is listed here that is gone.
         ("TIDELINE_LEFT_WAIT".to_owned(), "30".to_owned()),
         ("GIT_CONFIG_GLOBAL".to_owned(), "/dev/null".to_owned()),

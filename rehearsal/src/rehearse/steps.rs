@@ -1,7 +1,6 @@
 //! The steps in their order, and what they share.
 
-mod begin;
-mod end;
+mod ends;
 mod faults;
 mod rollout;
 mod scale;
@@ -36,21 +35,26 @@ const RATE: u32 = 40;
 /// All steps. Stops at one that cannot be gone through.
 pub(super) async fn all(world: &World, story: &mut Story) -> Result<(), Stopped> {
     let first = world.checkout.version().to_owned();
-    story.step("build-app", async |it| begin::build_app(world, it).await).await?;
-    story.step("smoke", async |it| begin::smoke(world, it).await).await?;
-    story.step("the page", async |it| begin::page(world, it).await).await?;
+    story.step("build-app", async |it| ends::build_app(world, it).await).await?;
+    story.step("smoke", async |it| ends::smoke(world, it).await).await?;
+    story.step("the page", async |it| ends::page(world, it).await).await?;
     story.step("a spike scales out", async |it| scale::out(world, it).await).await?;
     let mut second = rollout::Deployed::default();
     story.step("a second version", async |it| rollout::second(world, it, &mut second).await).await?;
     story.step("quiet scales in", async |it| scale::back_in(world, it).await).await?;
     story.step("a version that is never ready", async |it| rollout::never_ready(world, it, &second).await).await?;
-    story.step("a version that answers 500", async |it| rollout::failing(world, it).await).await?;
-    story.step("rollback", async |it| rollout::back(world, it, &first).await).await?;
     story.step("kill -9", async |it| faults::kill(world, it).await).await?;
     story.step("a power cut", async |it| faults::power_cut(world, it).await).await?;
     story.step("a full log disk", async |it| faults::full_log_disk(world, it).await).await?;
-    story.step("a minute without DynamoDB", async |it| faults::no_dynamodb(world, it).await).await?;
-    story.step("destroy", async |it| end::destroy(world, it).await).await
+    // The cores have little to do meanwhile, and the next version is baked.
+    let (outage, baked) = tokio::join!(
+        story.step("a minute without DynamoDB", async |it| faults::no_dynamodb(world, it).await),
+        rollout::bake_failing(world),
+    );
+    outage?;
+    story.step("a version that answers 500", async |it| rollout::failing(world, it, baked).await).await?;
+    story.step("rollback", async |it| rollout::back(world, it, &first).await).await?;
+    story.step("destroy", async |it| ends::destroy(world, it).await).await
 }
 
 /// What the steps work with.

@@ -87,13 +87,19 @@ pub(super) async fn never_ready(world: &World, it: &mut Findings, deployed: &Dep
     world.checkout.undo().await
 }
 
-/// A fault that no bake finds: a list of documents is an internal error.
-pub(super) async fn failing(world: &World, it: &mut Findings) -> Result<(), String> {
+/// Bakes what `make deploy` then finds, and bakes no more: a fault that no bake notices, a list of documents is an internal error.
+pub(super) async fn bake_failing(world: &World) -> Result<(), String> {
     let list = "pub async fn list(app: Arc<App>, request: Request) -> Result<Response, Error> {\n";
     let fails = format!("{list}    return Err(Error::Internal(\"a version that fails\".to_owned()));\n");
     world.checkout.edit("server/src/handlers/data.rs", list, &fails)?;
     let version = world.checkout.commit("A list that fails").await?;
     world.timeline.names(4, &version);
+    world.makes("image-failing", "image", &[]).await.map(drop)
+}
+
+/// The version that fails, by `make deploy`.
+pub(super) async fn failing(world: &World, it: &mut Findings, baked: Result<(), String>) -> Result<(), String> {
+    baked?;
     let done = rolled_out(world, "deploy-failing", "deploy", &[]).await?;
     taken_back(it, &done, "tideline-5xx");
     all_run(it, &done.view, "2");

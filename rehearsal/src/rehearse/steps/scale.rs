@@ -8,21 +8,23 @@ use crate::rehearse::outcome::EventKind;
 
 /// Of the fleet's CPU, what the spike takes: enough above any sensible target, and not all of it.
 const SPIKE: f64 = 0.85;
-/// Requests a second at which it is measured what one costs, and seconds of that. Near the spike: at a lower rate, each costs more.
-const MEASURED: (u32, u64) = (600, 8);
+/// Requests a second and CPU of the fleet at which it is measured what one costs. Near the spike: at a lower rate, each costs more.
+const MEASURED: f64 = 1000.0;
+/// Seconds of that.
+const MEASURING: u64 = 8;
 
 /// A spike: instances are added, and nobody notices.
 pub(super) async fn out(world: &World, it: &mut Findings) -> Result<(), String> {
     let before = world.settled(60).await?;
-    let cost = cost(world).await?;
     let fleet = world.cpus * before.instances.len() as f64;
+    let cost = cost(world, (MEASURED * fleet).round()).await?;
     let rate = (SPIKE * fleet / cost).clamp(50.0, 2_000.0).round();
     it.figure("CPU of a request, of the usual mix", cost * 1e6, "us", false);
     it.figure("the spike", rate, "/s", false);
     world
         .timeline
         .note(EventKind::Action, format!("a spike of {rate}/s: {:.0} % of what the fleet can do", SPIKE * 100.0));
-    let phases = format!("calm:8s@{:.0},spike:10m@{rate}", (rate / 8.0).ceil());
+    let phases = format!("calm:5s@{:.0},spike:10m@{rate}", (rate / 8.0).ceil());
     let load = Load::begin(&world.checkout, "spike", &phases)?;
     world.waits();
     let decided = world.until("the group wants more", 240, |view| view.desired > before.desired).await?;
@@ -60,16 +62,15 @@ pub(super) async fn out(world: &World, it: &mut Findings) -> Result<(), String> 
 }
 
 /// What a request costs the fleet, in seconds of CPU: what its machines use more than they do with nothing to do.
-async fn cost(world: &World) -> Result<f64, String> {
+async fn cost(world: &World, rate: f64) -> Result<f64, String> {
     let used = || -> Result<f64, String> {
         let (view, machines) = (world.view()?, world.machines()?);
         Ok(view.instances.iter().filter_map(|each| machines.cpu(&each.id)).map(|cpu| cpu.as_secs_f64()).sum())
     };
-    let (rate, seconds) = MEASURED;
     let before = (used()?, world.timeline.now());
-    tokio::time::sleep(Duration::from_secs(seconds / 2)).await;
+    tokio::time::sleep(Duration::from_secs(MEASURING / 2)).await;
     let idle = (used()?, world.timeline.now());
-    let loaded = Load::begin(&world.checkout, "cost", &format!("cost:{seconds}s@{rate}"))?.counted().await?;
+    let loaded = Load::begin(&world.checkout, "cost", &format!("cost:{MEASURING}s@{rate}"))?.counted().await?;
     let after = (used()?, world.timeline.now());
     world.timeline.add(&loaded);
     let (requests, _) = loaded.requests();

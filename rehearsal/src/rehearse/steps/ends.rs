@@ -1,10 +1,10 @@
-//! From nothing to a fleet that serves.
+//! The two ends: from nothing to a fleet that serves, and back to nothing.
 
 use std::collections::BTreeSet;
 
 use hyper::StatusCode;
 
-use super::{Findings, World, all_run, none_failed};
+use super::{Findings, GROUP, World, all_run, none_failed};
 use crate::rehearse::checkout::last_lines;
 use crate::rehearse::load::Load;
 
@@ -46,5 +46,18 @@ pub(super) async fn page(world: &World, it: &mut Findings) -> Result<(), String>
     it.check("it is Tideline's", format!("{} bytes", answer.body().len()), named);
     let metrics = world.ask("/metrics").await?.status();
     it.check("the metrics are not everybody's", metrics.to_string(), metrics == StatusCode::NOT_FOUND);
+    Ok(())
+}
+
+/// `make destroy`.
+pub(super) async fn destroy(world: &World, it: &mut Findings) -> Result<(), String> {
+    world.waits();
+    let said = world.makes("destroy", "destroy", &[("CONFIRM", GROUP)]).await;
+    world.works();
+    let said = last_lines(&said?, 1);
+    it.check("it says that nothing is left", said.clone(), said.starts_with("Nothing is left"));
+    it.check("there is no group", GROUP, world.region.observe(GROUP).is_none());
+    let machines = world.machines()?.list().await.map_err(|error| error.to_string())?;
+    it.check("there is no machine", format!("{machines:?}"), machines.is_empty());
     Ok(())
 }
