@@ -166,4 +166,4 @@ def baked():
 
 
 def root_of(build):
-    return TARGET / "images" / build["artifact_id"].split(":")[1]
+    return TARGET / "baked" / build["artifact_id"].split(":")[1]
