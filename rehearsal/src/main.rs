@@ -95,10 +95,8 @@ async fn rehearse(region: &Settings) -> Result<(), (u8, String)> {
         region: Settings { site: None, ..region.clone() },
         site: site.clone(),
     };
-    let ran = tokio::select! {
-        ran = rehearse::run(&settings) => ran.map_err(cannot),
-        () = end.comes() => Err((130, "ended before its time".to_owned())),
-    };
+    let ran = rehearse::run(&settings, end.comes()).await.map_err(cannot);
+    let ran = ran.and_then(|outcome| outcome.ok_or_else(|| (130, "ended before its time".to_owned())));
     if let Err((code, why)) = &ran {
         // What was begun is removed here.
         Site::down(&site.folder).await.map_err(|error| (*code, format!("{why}; and then {error}")))?;

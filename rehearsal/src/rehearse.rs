@@ -27,6 +27,7 @@ mod timeline;
 mod words;
 
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 use std::{fs, io};
 
@@ -56,34 +57,46 @@ pub struct Settings {
     pub site: site::Settings,
 }
 
-/// Rehearses, with progress on standard error. Nothing is left of it but the files in the folder.
+/// Rehearses, with progress on standard error, until it is through or `ended`, and then there is no outcome. Nothing is left of
+/// a region that was up but the files in the folder; where there is none yet, [`Site::down`](site::Site::down) removes what was
+/// begun.
 ///
 /// # Errors
 ///
 /// Where it cannot even begin; what goes wrong later is in the outcome.
-pub async fn run(settings: &Settings) -> Result<Outcome, String> {
+pub async fn run(settings: &Settings, ended: impl Future<Output = ()>) -> Result<Option<Outcome>, String> {
     preflight::check(settings)?;
+    let mut ended = pin!(ended);
     let region = RegionSettings { site: Some(settings.site.clone()), ..settings.region.clone() };
-    let region = Arc::new(Region::start(region).await.map_err(|error| error.to_string())?);
+    let region = tokio::select! {
+        started = Region::start(region) => Arc::new(started.map_err(|error| error.to_string())?),
+        () = &mut ended => return Ok(None),
+    };
     let (timeline, looking) = Timeline::begin(Arc::clone(&region));
     let mut story = Story::new(timeline.clone());
-    match checkout(settings, &region).await {
-        Ok(checkout) => {
-            let world = World::new(Arc::clone(&region), checkout, timeline.clone(), settings);
-            // Where it stopped is in the story.
-            let _stopped = steps::all(&world, &mut story).await;
-        }
-        Err(why) => story.stopped("preparation", why),
-    }
+    let through = tokio::select! {
+        () = rehearse(settings, &region, &timeline, &mut story) => true,
+        () = &mut ended => false,
+    };
     looking.abort();
     let _aborted = looking.await;
     let outcome = story.outcome(inputs(settings));
     drop(timeline);
-    // Everybody else who had it is gone.
-    if let Some(region) = Arc::into_inner(region) {
-        region.stop().await.map_err(|error| error.to_string())?;
+    // What it does by itself ends first: it would put machines in the place of those that are removed.
+    let region = Arc::into_inner(region).ok_or("the region is in use still")?;
+    region.stop().await.map_err(|error| error.to_string())?;
+    Ok(through.then_some(outcome))
+}
+
+async fn rehearse(settings: &Settings, region: &Arc<Region>, timeline: &Timeline, story: &mut Story) {
+    match checkout(settings, region).await {
+        Ok(checkout) => {
+            let world = World::new(Arc::clone(region), checkout, timeline.clone(), settings);
+            // Where it stopped is in the story.
+            let _stopped = steps::all(&world, story).await;
+        }
+        Err(why) => story.stopped("preparation", why),
     }
-    Ok(outcome)
 }
 
 /// The copy whose targets lead to the region.

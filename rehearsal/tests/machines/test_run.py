@@ -9,7 +9,8 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from test_up import BALANCER, FOLDER, PROGRAM, left, wait
+from stack import Stack
+from test_up import BALANCER, FOLDER, IMAGE, PROGRAM, left, wait
 
 PROJECT = Path(__file__).resolve().parents[3]
 # What the program looks for beside itself; what it does here, none of them comes to do.
@@ -79,6 +80,22 @@ class Run(unittest.TestCase):
         self.assertIn("ended before its time", said)
         at_work = ["pgrep", "--full", "--list-full", f"{FOLDER}/(build|checkout)"]
         self.assertEqual(subprocess.run(at_work, capture_output=True, text=True).stdout, "")
+
+    @unittest.skipIf(MISSING, f"needs {MISSING}")
+    def test_ctrl_c_ends_machines_and_none_comes_in_their_place(self):
+        # make does nothing but say where the region is; the group is made here.
+        tools = self.beside / "tools"
+        tools.mkdir()
+        told = self.beside / "endpoint"
+        (tools / "make").write_text(f"#!/bin/sh\necho $AWS_ENDPOINT_URL >{told}\nexec sleep 600\n")
+        (tools / "make").chmod(0o755)
+        process = self.run_in(PROJECT, PATH=f"{tools}:{os.environ['PATH']}")
+        wait("the region is up", lambda: told.exists() and told.read_text().endswith("\n"), 120)
+        Stack(told.read_text().strip()).make(IMAGE)
+        consoles = FOLDER / "machines"
+        wait("two machines boot", lambda: len(list(consoles.glob("i-*/console.log"))) >= 2, 60)
+        process.send_signal(signal.SIGINT)
+        self.assertIn("ended before its time", self.ended(process, 130))
 
 
 if __name__ == "__main__":
