@@ -42,6 +42,14 @@ class Run(unittest.TestCase):
             stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 
+    def with_a(self, tool, script):
+        """A path on which a tool is another."""
+        tools = self.beside / "tools"
+        tools.mkdir()
+        (tools / tool).write_text(f"#!/bin/sh\n{script}\n")
+        (tools / tool).chmod(0o755)
+        return f"{tools}:{os.environ['PATH']}"
+
     def ended(self, process, code):
         said, complaint = process.communicate(timeout=120)
         self.assertEqual(process.returncode, code, complaint)
@@ -58,11 +66,8 @@ class Run(unittest.TestCase):
     @unittest.skipIf(MISSING, f"needs {MISSING}")
     def test_a_target_that_fails_ends_it(self):
         # Terraform is there, and does nothing but fail.
-        tools = self.beside / "tools"
-        tools.mkdir()
-        (tools / "terraform").write_text("#!/bin/sh\necho it is broken >&2\nexit 1\n")
-        (tools / "terraform").chmod(0o755)
-        said = self.ended(self.run_in(PROJECT, PATH=f"{tools}:{os.environ['PATH']}"), 1)
+        path = self.with_a("terraform", "echo it is broken >&2\nexit 1")
+        said = self.ended(self.run_in(PROJECT, PATH=path), 1)
         self.assertIn("make build-app failed", said)
         self.assertIn("The rehearsal failed at “build-app”", said)
         report = json.loads((FOLDER / "report.json").read_text())
@@ -84,12 +89,8 @@ class Run(unittest.TestCase):
     @unittest.skipIf(MISSING, f"needs {MISSING}")
     def test_ctrl_c_ends_machines_and_none_comes_in_their_place(self):
         # make does nothing but say where the region is; the group is made here.
-        tools = self.beside / "tools"
-        tools.mkdir()
         told = self.beside / "endpoint"
-        (tools / "make").write_text(f"#!/bin/sh\necho $AWS_ENDPOINT_URL >{told}\nexec sleep 600\n")
-        (tools / "make").chmod(0o755)
-        process = self.run_in(PROJECT, PATH=f"{tools}:{os.environ['PATH']}")
+        process = self.run_in(PROJECT, PATH=self.with_a("make", f"echo $AWS_ENDPOINT_URL >{told}\nexec sleep 600"))
         wait("the region is up", lambda: told.exists() and told.read_text().endswith("\n"), 120)
         Stack(told.read_text().strip()).make(IMAGE)
         consoles = FOLDER / "machines"
