@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::process::Command;
 
 use super::Settings;
-use super::checkout::Environment;
+use super::checkout::{Environment, last_lines};
 use crate::script;
 
 /// Packages come from the Internet once, and a gigabyte is copied.
@@ -76,17 +76,29 @@ pub(super) async fn environment(settings: &Settings) -> Result<Environment, Stri
         let path = std::env::var("PATH").unwrap_or_default();
         environment.push(("PATH".to_owned(), format!("{}:{path}", shown(&cli.join("bin")))));
     }
-    let built = settings.project.join("target/optimized");
-    if !build.exists() && built.join("deps").is_dir() {
-        // What is built of others' crates is not built once more. A copy: what is changed there must not be found here.
-        let copy = build.join("optimized");
-        fs::create_dir_all(&copy).map_err(|error| format!("{}: {error}", copy.display()))?;
-        for part in [".fingerprint", "build", "deps"] {
-            let words = [Path::new("--archive"), Path::new("--reflink=auto"), &built.join(part), &copy];
-            command(Path::new("cp"), &words).await?;
-        }
-    }
+    seed(&settings.project.join("target/optimized"), &build).await?;
     Ok(environment)
+}
+
+/// Copies what is built of others' crates to `build`, where it is not built once more then. A copy: what is changed there
+/// must not be found here. While another build is at work in `built`, there is nothing whole to copy.
+async fn seed(built: &Path, build: &Path) -> Result<(), String> {
+    // Cargo holds this lock while it builds.
+    let Ok(lock) = fs::File::open(built.join(".cargo-lock")) else { return Ok(()) };
+    if build.exists() || lock.try_lock_shared().is_err() {
+        return Ok(());
+    }
+    // It gets its name when it is whole: of half a copy cargo would believe that it is built.
+    let half = build.with_extension("half");
+    let _none = fs::remove_dir_all(&half);
+    let copy = half.join("optimized");
+    let fault = |error: std::io::Error| format!("{}: {error}", half.display());
+    fs::create_dir_all(&copy).map_err(fault)?;
+    for part in [".fingerprint", "build", "deps"] {
+        let words = [Path::new("--archive"), Path::new("--reflink=auto"), &built.join(part), &copy];
+        command(Path::new("cp"), &words).await?;
+    }
+    fs::rename(&half, build).map_err(fault)
 }
 
 /// The programs that the make targets run in place of building them: variable, name and path.
@@ -107,5 +119,43 @@ async fn command(program: &Path, arguments: &[&Path]) -> Result<(), String> {
     if done.status.success() {
         return Ok(());
     }
-    Err(format!("{}: {}", program.display(), String::from_utf8_lossy(&done.stderr).trim()))
+    // A tool that fails for one reason may say so for each of a thousand files.
+    let complaint = String::from_utf8_lossy(&done.stderr);
+    Err(format!("{}: {}", program.display(), last_lines(complaint.trim(), 5)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_built_is_copied_once_whole_and_not_while_a_build_is_at_work() {
+        let folder = tempfile::tempdir().unwrap();
+        let (built, build) = (folder.path().join("optimized"), folder.path().join("build"));
+        for part in [".fingerprint", "build", "deps"] {
+            fs::create_dir_all(built.join(part)).unwrap();
+            fs::write(built.join(part).join("file"), part).unwrap();
+        }
+        // Cargo never built there.
+        seed(&built, &build).await.unwrap();
+        assert!(!build.exists());
+
+        let cargo = fs::File::create(built.join(".cargo-lock")).unwrap();
+        cargo.lock().unwrap();
+        seed(&built, &build).await.unwrap();
+        assert!(!build.exists());
+        cargo.unlock().unwrap();
+
+        // What an earlier one did not bring to its end is no part of it.
+        let half = build.with_extension("half").join("optimized/deps");
+        fs::create_dir_all(&half).unwrap();
+        fs::write(half.join("old"), "").unwrap();
+        seed(&built, &build).await.unwrap();
+        assert_eq!(fs::read_to_string(build.join("optimized/deps/file")).unwrap(), "deps");
+        assert!(!build.join("optimized/deps/old").exists() && !build.with_extension("half").exists());
+
+        fs::write(built.join("deps/file"), "newer").unwrap();
+        seed(&built, &build).await.unwrap();
+        assert_eq!(fs::read_to_string(build.join("optimized/deps/file")).unwrap(), "deps");
+    }
 }
