@@ -82,9 +82,12 @@ pub struct Up {
     /// Where the run's files are kept: consoles of machines, the balancer's configuration and log
     #[arg(long, value_name = "FOLDER", default_value = FOLDER)]
     folder: PathBuf,
-    /// Root file systems of images, in folders named by the images' ids
-    #[arg(long, value_name = "FOLDER", default_value = "target/image/images")]
-    images: PathBuf,
+    /// Root file systems of images, in folders named by the images' ids; without it, in the run's folder, and gone with the run
+    #[arg(long, value_name = "FOLDER")]
+    images: Option<PathBuf>,
+    /// Where Debian's root file system and packages are kept, which are fetched once a day
+    #[arg(long, value_name = "FOLDER", default_value = "target/image")]
+    cache: PathBuf,
     /// The loopback address that the load balancer listens on, at the ports of its listeners
     #[arg(long, value_name = "ADDRESS", default_value = "127.53.0.1")]
     balancer: IpAddr,
@@ -105,6 +108,7 @@ impl Up {
         let site = site::Settings {
             folder: self.folder.clone(),
             images: self.images.clone(),
+            cache: self.cache.clone(),
             balancer: self.balancer,
             allowance: Allowance { cpus: self.cpus, memory: self.memory, log_disk: self.log_disk },
         };

@@ -60,18 +60,17 @@ pub(crate) struct Moto {
 impl Moto {
     /// Starts it beside a run's machines. The first time on a day this takes a minute or two, and says so.
     pub(crate) async fn start(site: &Site) -> Result<Self, MotoError> {
-        let (folder, images) = (site.folder(), site.images());
-        let beside = images.parent().unwrap_or(images);
-        let (venv, packages, log) = (folder.join("moto/venv"), beside.join("packages"), folder.join("moto.log"));
+        let (folder, cache) = (site.folder(), site.cache());
+        let (venv, packages, log) = (folder.join("moto/venv"), cache.join("packages"), folder.join("moto.log"));
         write(folder)?;
         let requirements = folder.join("moto/requirements.txt");
         run(folder, "environment", &[&venv, &requirements], INSTALL).await?;
-        let root = run(folder, "rootfs", &[beside], ROOT).await?;
+        let root = run(folder, "rootfs", &[cache], ROOT).await?;
         let errors = fs::File::create(&log).map_err(|error| fault(&log, error))?;
         let mut command = Command::new(venv.join("bin/python"));
         command.arg(folder.join("moto/server.py")).arg("--outside");
         command.arg("--namespace").arg(site.namespace()).arg("--address").arg(GATEWAY.to_string());
-        command.arg("--root").arg(root.trim()).arg("--images").arg(images).arg("--packages").arg(packages);
+        command.arg("--root").arg(root.trim()).arg("--images").arg(site.images()).arg("--packages").arg(packages);
         command.env("TIDELINE_MACHINES", folder.join("machines")).env("PYTHONDONTWRITEBYTECODE", "1");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(errors).kill_on_drop(true);
         // A Ctrl-C at the terminal is ours to handle.

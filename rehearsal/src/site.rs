@@ -36,13 +36,19 @@ const TOOLS: [(&str, &str); 8] = [
 /// What the root file systems of Debian are checked with.
 const KEYRING: (&str, &str) = ("/usr/share/keyrings/debian-archive-keyring.gpg", "debian-archive-keyring");
 
+/// The run's own images, in its folder.
+const IMAGES: &str = "images";
+
 /// What a run is to have.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Where its files are kept; each run needs one of its own.
     pub folder: PathBuf,
-    /// Root file systems of images, in folders named by the images' ids.
-    pub images: PathBuf,
+    /// Root file systems of images, in folders named by the images' ids. Without it, they are in the run's folder, and end with
+    /// the run.
+    pub images: Option<PathBuf>,
+    /// Where Debian's root file system and packages are kept.
+    pub cache: PathBuf,
     /// The address that the balancer listens on, at the ports of its listeners. Loopback only.
     pub balancer: IpAddr,
     /// What each machine may use.
@@ -87,6 +93,7 @@ pub enum SiteError {
 pub struct Site {
     folder: PathBuf,
     images: PathBuf,
+    cache: PathBuf,
     allowance: Allowance,
     network: Network,
     /// The machines.
@@ -129,7 +136,8 @@ impl Site {
         }
         let site = Self::in_folder(&Settings {
             folder: folder.to_owned(),
-            images: PathBuf::new(),
+            images: None,
+            cache: PathBuf::new(),
             balancer: IpAddr::V4(Ipv4Addr::LOCALHOST),
             allowance: Allowance { cpus: 1.0, memory: 512, log_disk: 64 },
         })?;
@@ -168,6 +176,11 @@ impl Site {
         &self.images
     }
 
+    /// Where Debian's root file system and packages are kept.
+    pub fn cache(&self) -> &Path {
+        &self.cache
+    }
+
     /// The name of its network namespace.
     pub fn namespace(&self) -> &str {
         self.network.namespace()
@@ -190,7 +203,8 @@ impl Site {
         Ok(Self {
             machines: Machines::new(&folder, &network),
             balancer: Balancer::new(&folder, network.namespace(), settings.balancer),
-            images: std::path::absolute(&settings.images).unwrap_or_else(|_| settings.images.clone()),
+            images: settings.images.as_deref().map_or_else(|| folder.join(IMAGES), absolute),
+            cache: absolute(&settings.cache),
             allowance: settings.allowance,
             metadata: Metadata::default(),
             network,
@@ -228,9 +242,15 @@ impl Site {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         self.network.down().await?;
+        // Gigabytes, when moto was killed before it could remove them.
+        let _none = fs::remove_dir_all(self.folder.join(IMAGES));
         let _none = fs::remove_file(self.folder.join("run.pid"));
         Ok(())
     }
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// Debian's packages that are missing.
