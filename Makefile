@@ -88,12 +88,12 @@ soak: ## ten million requests of every kind, some twenty minutes: the process mu
 fuzz: ## a million inputs, led by coverage, to the connection and the JSON reader; needs cargo-fuzz
 	server/fuzz/run
 
-sbom: ## what each program is built from, as CycloneDX: target/CRATE.cdx.json; needs cargo-cyclonedx
+sbom: ## what each crate is built from, as CycloneDX: target/CRATE.cdx.json; needs cargo-cyclonedx
 	@command -v cargo-cyclonedx >/dev/null || { echo 'needs cargo-cyclonedx: cargo install --locked cargo-cyclonedx' >&2; exit 1; }
 	@# Of the service, as the image carries it: without the embedded engine.
 	cargo cyclonedx --format json --no-default-features --spec-version 1.5 --override-filename tideline.cdx
 	mkdir -p target
-	for crate in server loadtest fleet rehearsal; do mv "$$crate/tideline.cdx.json" "target/$$crate.cdx.json"; done
+	for crate in server loadtest fleet rehearsal report; do mv "$$crate/tideline.cdx.json" "target/$$crate.cdx.json"; done
 
 image: ## bake the image on AWS; ARCH=arm64 for arm64; its id is the last line
 	packer/bake

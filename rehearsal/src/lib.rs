@@ -26,13 +26,14 @@
 //! clock.rs      time, as fast as one likes
 //! rehearse.rs   what came of a whole rehearsal, and its report
 //! simulate.rs   the same scaling and refresh on a simulated clock, for fleets that no machine can boot
-//! charts.rs     drawings for the reports
 //! args.rs       the command line of `tideline-rehearsal`
 //! ```
 //!
 //! A call comes in at the gateway. Auto Scaling is answered here, always; target health and alarms, where the region has the
 //! instances; everything else goes `upstream` unchanged, or is refused by name. The model moves on when it is stepped, which a
 //! task of the region does many times a second of its time. Nothing in the model waits, sleeps or asks for the time.
+//!
+//! Reports are pages of the crate `tideline-report`.
 //!
 //! As a double in a test:
 //!
@@ -51,7 +52,6 @@
 mod alarms;
 pub mod args;
 pub mod balancer;
-mod charts;
 mod clock;
 mod complain;
 pub mod dynamodb;

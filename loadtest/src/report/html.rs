@@ -1,9 +1,7 @@
-//! The run as one page that stands alone: no script is needed to read it, and nothing is fetched.
+//! The run as one page that stands alone, made with `tideline_report`.
 
-mod chart;
 #[cfg(test)]
 pub(super) mod example;
-mod scale;
 mod tables;
 mod thin;
 mod timeline;
@@ -11,21 +9,19 @@ pub(super) mod words;
 
 use std::collections::BTreeSet;
 
+use tideline_report::words::{clock, count, several};
+use tideline_report::{Page, section, tile};
+
 use super::{Row, Summary};
-use words::{belief, clock, clock_tenths, count, escape, glance, issued, millis, number, percent, several};
+use words::{belief, clock_tenths, escape, glance, issued, millis, number, percent};
 
-/// The page's looks.
+/// What only this page has.
 const STYLE: &str = include_str!("html/style.css");
-
-/// Shows the values under the pointer; the page is whole without it.
-const SCRIPT: &str = include_str!("html/crosshair.js");
 
 /// The page. `timeline` may be of any length, also empty: of more than some 1,500 rows, several are drawn as one.
 pub fn page(summary: &Summary, timeline: &[Row]) -> String {
     let glance = glance(summary.verdict.outcome);
     let title = format!("{} {}: {}", glance.sign, escape(&summary.profile), glance.line);
-    // It fetches nothing; should foreign text ever get through, then neither does that.
-    let policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:";
     let sections = [
         head(summary),
         verdict(summary),
@@ -38,18 +34,7 @@ pub fn page(summary: &Summary, timeline: &[Row]) -> String {
         section("First failures", &tables::failures(summary)),
         section("Can the generator be believed?", &tables::generator(summary)),
     ];
-    format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title>\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"{policy}\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\"><link rel=\"icon\" href=\"data:,\">\n\
-         <style>{STYLE}</style></head>\n<body><main>\n{}</main>\n<script>{SCRIPT}</script></body></html>\n",
-        sections.concat(),
-    )
-}
-
-fn section(title: &str, content: &str) -> String {
-    if content.is_empty() { String::new() } else { format!("<section><h2>{title}</h2>\n{content}</section>\n") }
+    Page { title: &title, style: STYLE, parts: &sections }.html()
 }
 
 fn head(summary: &Summary) -> String {
@@ -66,14 +51,9 @@ fn head(summary: &Summary) -> String {
 
 fn verdict(summary: &Summary) -> String {
     let glance = glance(summary.verdict.outcome);
-    let reasons: String = summary.verdict.reasons.iter().map(|reason| format!("<li>{}</li>", escape(reason))).collect();
-    let reasons = if reasons.is_empty() { reasons } else { format!("<ul>{reasons}</ul>") };
-    let code = summary.verdict.outcome.exit_code();
-    format!(
-        "<section class=\"verdict {}\"><span class=\"sign\" aria-hidden=\"true\">{}</span><div><p class=\"line\">{} \
-         <small>exit code {code}</small></p>{reasons}</div></section>\n",
-        glance.class, glance.sign, glance.line,
-    )
+    let reasons: Vec<String> = summary.verdict.reasons.iter().map(|reason| escape(reason)).collect();
+    let line = format!("{} <small>exit code {}</small>", glance.line, summary.verdict.outcome.exit_code());
+    tideline_report::verdict(glance.class, glance.sign, &line, &reasons)
 }
 
 fn figures(summary: &Summary, timeline: &[Row]) -> String {
@@ -93,23 +73,22 @@ fn figures(summary: &Summary, timeline: &[Row]) -> String {
         None => several(summary.phases.len() as u64, "phase"),
     };
     let gap = (format!("{}\u{a0}s", number(summary.longest_gap)), clock_tenths(summary.longest_gap_at));
-    let bad = if total.failed > 0 { " bad" } else { "" };
     let tiles = [
-        tile("Requests", &count(summary.issued), &format!("{}{peak}", issued(summary)), ""),
-        tile("Failed", &count(total.failed), &failures, bad),
-        tile("Longest gap", &gap.0, &format!("without a good answer, from {}", gap.1), ""),
+        tile("Requests", &count(summary.issued), &format!("{}{peak}", issued(summary)), false),
+        tile("Failed", &count(total.failed), &failures, total.failed > 0),
+        tile("Longest gap", &gap.0, &format!("without a good answer, from {}", gap.1), false),
         tile(
             "Instances",
             &count(answered),
             &format!("{} in {}{once}", several(versions, "version"), several(zones, "zone")),
-            "",
+            false,
         ),
-        tile("Duration", &clock(summary.duration), &ended, ""),
+        tile("Duration", &clock(summary.duration), &ended, false),
         tile(
             "Generator believed?",
             belief(summary).0.trim_end_matches('.'),
             &format!("{} at once at most", several(summary.users as u64, "user")),
-            "",
+            false,
         ),
     ];
     let (due, service) = (&total.since_due, &total.service);
@@ -131,12 +110,6 @@ fn figures(summary: &Summary, timeline: &[Row]) -> String {
          <thead><tr><th>Latency</th><th>p50</th><th>p95</th><th>p99</th><th>p99.9</th><th>max</th></tr></thead>\
          <tbody>{rows}</tbody></table></div></section>\n",
         tiles.concat(),
-    )
-}
-
-fn tile(name: &str, value: &str, about: &str, class: &str) -> String {
-    format!(
-        "<div class=\"tile{class}\"><h3>{name}</h3><p class=\"value\">{value}</p><p class=\"about\">{about}</p></div>"
     )
 }
 

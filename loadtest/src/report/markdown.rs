@@ -1,6 +1,8 @@
 //! The run as a comment on a pull request.
 
-use super::html::words::{belief, clock, clock_tenths, count, glance, issued, millis, number, percent};
+use tideline_report::words::{clock, count};
+
+use super::html::words::{belief, clock_tenths, glance, issued, millis, number, percent};
 use super::{Summary, Times};
 
 /// Failures that are listed.

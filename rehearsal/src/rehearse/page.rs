@@ -1,4 +1,4 @@
-//! The outcome as one page that stands alone: no script is needed to read it, and nothing is fetched.
+//! The outcome as one page that stands alone.
 
 mod marks;
 mod tables;
@@ -6,23 +6,19 @@ mod tables;
 mod tests;
 mod timeline;
 
+use tideline_report::words::{count, escape, length, several};
+use tideline_report::{Page, section, tile};
+
 use super::outcome::Outcome;
-use super::words::{Verdict, number, several};
-use crate::charts;
-use crate::charts::words::{count, escape, length};
+use super::words::{Verdict, number};
 
 /// What only this page has.
 const STYLE: &str = include_str!("page/style.css");
-
-/// Shows the values under the pointer; the page is whole without it.
-const SCRIPT: &str = include_str!("page/crosshair.js");
 
 /// The page.
 pub fn page(outcome: &Outcome) -> String {
     let verdict = Verdict::of(outcome);
     let (sign, came) = if verdict.passed { ("✓", "passed") } else { ("✗", "failed") };
-    // It fetches nothing; should foreign text ever get through, then neither does that.
-    let policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:";
     let sections = [
         head(outcome),
         shown(&verdict, sign),
@@ -33,19 +29,7 @@ pub fn page(outcome: &Outcome) -> String {
         section("Steps", &tables::steps(&outcome.steps)),
         section("What only AWS can show", &tables::only_aws()),
     ];
-    format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{sign} Rehearsal {came}</title>\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"{policy}\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\"><link rel=\"icon\" href=\"data:,\">\n\
-         <style>{}{STYLE}</style></head>\n<body><main>\n{}</main>\n<script>{SCRIPT}</script></body></html>\n",
-        charts::STYLE,
-        sections.concat(),
-    )
-}
-
-fn section(title: &str, content: &str) -> String {
-    if content.is_empty() { String::new() } else { format!("<section><h2>{title}</h2>\n{content}</section>\n") }
+    Page { title: &format!("{sign} Rehearsal {came}"), style: STYLE, parts: &sections }.html()
 }
 
 fn head(outcome: &Outcome) -> String {
@@ -62,7 +46,7 @@ fn head(outcome: &Outcome) -> String {
         "<header><p class=\"eyebrow\">Tideline rehearsal</p><h1>The life of the deployment, on one machine</h1>\
          <p class=\"meta\">On {} with {} GiB of memory; each instance had {} CPUs and {} MiB. Begun <time>{}</time>. {compressed}</p>\
          </header>\n",
-        several(inputs.cores, "core"),
+        several(inputs.cores as u64, "core"),
         number((inputs.memory as f64 / 102.4).round() / 10.0),
         number(inputs.instance_cpus),
         inputs.instance_memory,
@@ -71,15 +55,11 @@ fn head(outcome: &Outcome) -> String {
 }
 
 fn shown(verdict: &Verdict, sign: &str) -> String {
-    let failures: String = verdict.failures.iter().map(|failure| format!("<li>{}</li>", escape(failure))).collect();
     // A single one is in the sentence.
-    let failures = if verdict.failures.len() > 1 { format!("<ul>{failures}</ul>") } else { String::new() };
+    let failures = if verdict.failures.len() > 1 { verdict.failures.as_slice() } else { &[] };
+    let failures: Vec<String> = failures.iter().map(|failure| escape(failure)).collect();
     let class = if verdict.passed { "good" } else { "bad" };
-    format!(
-        "<section class=\"verdict {class}\"><span class=\"sign\" aria-hidden=\"true\">{sign}</span><div><p class=\"line\">{}</p>\
-         {failures}</div></section>\n",
-        escape(&verdict.line),
-    )
+    tideline_report::verdict(class, sign, &escape(&verdict.line), &failures)
 }
 
 fn tiles(outcome: &Outcome) -> String {
@@ -95,24 +75,24 @@ fn tiles(outcome: &Outcome) -> String {
         outcome.timeline.iter().map(|row| row.instances.values().map(|instances| instances.healthy).sum::<u32>());
     let builds = timeline::builds(&outcome.timeline).len();
     let tiles = [
-        tile("Duration", &length(outcome.seconds), &several(outcome.steps.len(), "step"), false),
+        tile("Duration", &length(outcome.seconds), &several(outcome.steps.len() as u64, "step"), false),
         tile(
             "Checks",
             &if bad_checks == 0 { all.to_string() } else { format!("{} of {all}", all - bad_checks) },
             if bad_checks == 0 { "all of them held" } else { "held" },
             bad_checks > 0,
         ),
-        tile("Requests", &count(answered as f64), &format!("at most {} in a second", count(most as f64)), false),
+        tile("Requests", &count(answered), &format!("at most {} in a second", count(most)), false),
         tile(
             "Failed requests",
-            &count(failed as f64),
-            &if failed == 0 { "in no second".to_owned() } else { format!("in {}", several(seconds, "second")) },
+            &count(failed),
+            &if failed == 0 { "in no second".to_owned() } else { format!("in {}", several(seconds as u64, "second")) },
             false,
         ),
         tile(
             "Serving at once",
             &serving.max().unwrap_or(0).to_string(),
-            &format!("instances, of {}", several(builds, "build")),
+            &format!("instances, of {}", several(builds as u64, "build")),
             false,
         ),
         tile(
@@ -127,11 +107,4 @@ fn tiles(outcome: &Outcome) -> String {
         ),
     ];
     format!("<div class=\"tiles\">{}</div>\n", tiles.concat())
-}
-
-fn tile(title: &str, value: &str, about: &str, bad: bool) -> String {
-    let class = if bad { " bad" } else { "" };
-    format!(
-        "<div class=\"tile{class}\"><h3>{title}</h3><p class=\"value\">{value}</p><p class=\"about\">{about}</p></div>\n"
-    )
 }

@@ -1,8 +1,9 @@
 //! The outcome for a terminal.
 
+use tideline_report::words::length;
+
 use super::outcome::{Figure, Outcome};
 use super::words::{Verdict, failures, number};
-use crate::charts::words::length;
 
 /// The steps, the figures and the verdict, which is last: it is what stays on the screen.
 pub fn text(outcome: &Outcome) -> String {

@@ -1,7 +1,8 @@
-//! The verdict, times and numbers, as the page and the terminal have them.
+//! The verdict and numbers, as the page and the terminal have them.
+
+use tideline_report::words::{several, whole};
 
 use super::outcome::{Outcome, Step};
-use crate::charts::words::count;
 
 /// What came of it, in a sentence.
 pub(super) struct Verdict {
@@ -16,13 +17,13 @@ impl Verdict {
         let of_step =
             |step: &Step| failures(step).into_iter().map(|failure| format!("“{}”: {failure}", step.name)).collect();
         let failures: Vec<String> = outcome.steps.iter().flat_map::<Vec<_>, _>(of_step).collect();
-        let checks = outcome.steps.iter().map(|step| step.checks.len()).sum();
+        let checks: usize = outcome.steps.iter().map(|step| step.checks.len()).sum();
         let line = match failures.as_slice() {
             [] if outcome.passed => {
                 format!(
                     "The rehearsal passed: {} in {}.",
-                    several(checks, "check"),
-                    several(outcome.steps.len(), "step")
+                    several(checks as u64, "check"),
+                    several(outcome.steps.len() as u64, "step")
                 )
             }
             [] => "The rehearsal failed: it did not get to its end.".to_owned(),
@@ -40,18 +41,6 @@ pub(super) fn failures(step: &Step) -> Vec<String> {
     step.failure.iter().map(|why| why.trim_end_matches('.').to_owned()).chain(checks).collect()
 }
 
-/// `3 checks`
-pub(super) fn several(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
-}
-
-/// A time since the beginning, as `12:05`.
-pub(super) fn clock(at: f64) -> String {
-    let seconds = at.max(0.0) as u64;
-    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
-}
-
 /// With the digits that matter.
 pub(super) fn number(value: f64) -> String {
     let digits = match value.abs() {
@@ -63,7 +52,7 @@ pub(super) fn number(value: f64) -> String {
         return "–".to_owned();
     }
     if digits == 0 {
-        return format!("{}{}", if value < 0.0 { "-" } else { "" }, count(value));
+        return format!("{}{}", if value < 0.0 { "-" } else { "" }, whole(value));
     }
     let text = format!("{value:.digits$}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
@@ -103,6 +92,5 @@ mod tests {
     #[test]
     fn numbers_keep_the_digits_that_matter() {
         assert_eq!([0.0, 0.434, 4.0, 43.44, 1234.4, f64::NAN].map(number), ["0", "0.43", "4", "43.4", "1,234", "–"]);
-        assert_eq!([0.0, 59.9, 61.0, 3661.0].map(clock), ["0:00", "0:59", "1:01", "1:01:01"]);
     }
 }

@@ -1,9 +1,9 @@
 //! What came of a simulation. It is what `report.json` holds; fields may be added to it, none is renamed or removed.
 
 use serde::Serialize;
+use tideline_report::words::length;
 
 use super::settings::Settings;
-use crate::charts::words::length;
 use crate::scaling::{Decision, Metric, Status};
 
 /// Decisions are told one by one if there are no more than this, or if more than [`SOON`] seconds are between.

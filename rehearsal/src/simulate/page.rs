@@ -1,8 +1,9 @@
-//! The outcome as one page that stands alone: nothing is fetched, and there is no script.
+//! The outcome as one page that stands alone.
+
+use tideline_report::words::{count, escape, length, short, whole};
+use tideline_report::{Axis, Chart, HEIGHT, Mark, Page, Series, Stack, Unit, WIDTH, section, tile};
 
 use super::outcome::{Event, Outcome, Row, clock, share};
-use crate::charts::words::{count, escape, length, short};
-use crate::charts::{self, Axis, Chart, Mark, Series, WIDTH};
 
 /// What only this page has.
 const STYLE: &str = include_str!("style.css");
@@ -15,7 +16,6 @@ const LISTED: usize = 200;
 
 /// The page.
 pub fn page(outcome: &Outcome) -> String {
-    let policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
     let title = format!("Simulation: {}", escape(&outcome.inputs.traffic));
     let body = [
         head(outcome),
@@ -24,19 +24,7 @@ pub fn page(outcome: &Outcome) -> String {
         section("Events", &events(outcome)),
         inputs(outcome),
     ];
-    format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title>\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"{policy}\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\"><link rel=\"icon\" href=\"data:,\">\n\
-         <style>{}{STYLE}</style></head>\n<body><main>\n{}</main></body></html>\n",
-        charts::STYLE,
-        body.concat(),
-    )
-}
-
-fn section(title: &str, content: &str) -> String {
-    if content.is_empty() { String::new() } else { format!("<section><h2>{title}</h2>\n{content}</section>\n") }
+    Page { title: &title, style: STYLE, parts: &body }.html()
 }
 
 fn head(outcome: &Outcome) -> String {
@@ -50,32 +38,25 @@ fn head(outcome: &Outcome) -> String {
          the rules of EC2 Auto Scaling. A model, no measurement: the store and the balancer have no limits here.</p></header>\n",
         escape(&traffic),
         outcome.simulated(),
-        count(f64::from(inputs.min)),
-        count(f64::from(inputs.max)),
-    )
-}
-
-fn tile(title: &str, value: &str, about: &str, bad: bool) -> String {
-    let class = if bad { " bad" } else { "" };
-    format!(
-        "<div class=\"tile{class}\"><h3>{title}</h3><p class=\"value\">{value}</p><p class=\"about\">{about}</p></div>\n"
+        count(inputs.min.into()),
+        count(inputs.max.into()),
     )
 }
 
 fn tiles(outcome: &Outcome) -> String {
     let totals = &outcome.totals;
-    let number = |value: u32| count(f64::from(value));
+    let number = |value: u32| count(value.into());
     let mut tiles = vec![
         tile(
             "Requests",
             &short(totals.requests),
-            &format!("{} a second in the mean", count(totals.requests / outcome.inputs.seconds.max(1) as f64)),
+            &format!("{} a second in the mean", whole(totals.requests / outcome.inputs.seconds.max(1) as f64)),
             false,
         ),
         tile(
             "Refused",
             &share(totals.refused, totals.requests),
-            &format!("{} with a 503, being too many", count(totals.refused)),
+            &format!("{} with a 503, being too many", whole(totals.refused)),
             totals.refused >= 0.5,
         ),
         tile(
@@ -106,7 +87,7 @@ fn tiles(outcome: &Outcome) -> String {
     if let Some(status) = totals.rollout {
         tiles.insert(
             2,
-            tile("Rollout", status, &format!("{} requests failed by it", count(totals.failed)), status != "Successful"),
+            tile("Rollout", status, &format!("{} requests failed by it", whole(totals.failed)), status != "Successful"),
         );
     }
     let class = if tiles.len() > 6 { "tiles seven" } else { "tiles" };
@@ -114,7 +95,7 @@ fn tiles(outcome: &Outcome) -> String {
 }
 
 fn money(dollars: f64) -> String {
-    if dollars < 100.0 { format!("{dollars:.2}") } else { count(dollars) }
+    if dollars < 100.0 { format!("{dollars:.2}") } else { whole(dollars) }
 }
 
 /// As many rows in one as are needed: rates as means, the worst load, counts as they were last.
@@ -135,42 +116,37 @@ fn stack(outcome: &Outcome) -> String {
     let rows = thin(&outcome.timeline);
     let step = rows.first().map_or(60.0, |row| row.at);
     let axis = Axis { span: outcome.inputs.seconds.max(1) as f64, step, at: rows.iter().map(|row| row.at).collect() };
-    let backdrop = backdrop(outcome, &axis);
-    let drawn: String = charts(outcome, &rows).iter().map(|chart| chart.draw(&axis, &backdrop)).collect();
-    let times: String = axis
-        .ticks()
-        .iter()
-        .map(|at| format!("<span style=\"left:{:.2}%\">{}</span>", axis.x(*at) / WIDTH * 100.0, clock(*at)))
-        .collect();
-    let (strip, flags) = (strip(&outcome.events, &axis), flags(&outcome.events, &axis));
+    let stack = Stack {
+        charts: charts(outcome, &rows),
+        backdrop: backdrop(outcome, &axis),
+        above: flags(&outcome.events, &axis),
+        under: strip(&outcome.events, &axis),
+        axis,
+        ..Stack::default()
+    };
     format!(
-        "<div class=\"stack\">{flags}\n{drawn}{strip}<div class=\"times\">{times}</div></div>\n\
-         <p class=\"note\">Each point is {}: rates are means, the load is the worst of it, instances are as they were at its end.</p>\n",
+        "{}<p class=\"note\">Each point is {}: rates are means, the load is the worst of it, instances are as they were at its end.</p>\n",
+        stack.draw(),
         length(step),
     )
 }
 
 fn charts(outcome: &Outcome, rows: &[Row]) -> Vec<Chart> {
-    let series = |label: &str, class: &str, mark, value: &dyn Fn(&Row) -> f64| Series {
-        label: label.to_owned(),
-        class: class.to_owned(),
-        mark,
-        values: rows.iter().map(|row| Some(value(row))).collect(),
-        key: "",
+    let series = |label: &str, key: &str, mark, value: &dyn Fn(&Row) -> f64| {
+        Series::new(key, label, mark, rows.iter().map(|row| Some(value(row))).collect())
     };
     let target = outcome.inputs.cpu_target;
     let old = |row: &Row| f64::from(row.serving - row.new.min(row.serving));
     let rolls = outcome.inputs.rollout.is_some();
-    let mut instances = vec![series("serving", "c-serving", Mark::Stack, &old)];
+    let mut instances = vec![series("serving", "serving", Mark::Stack, &old)];
     if rolls {
-        instances.push(series("serving, new version", "c-new", Mark::Stack, &|row| f64::from(row.new)));
+        instances.push(series("serving, new version", "new", Mark::Stack, &|row| f64::from(row.new)));
     }
     instances.extend([
-        series("starting", "c-pending", Mark::Stack, &|row| f64::from(row.pending)),
-        series("stopping", "c-stopping", Mark::Stack, &|row| f64::from(row.terminating)),
-        series("desired", "c-desired", Mark::Steps, &|row| f64::from(row.desired)),
+        series("starting", "pending", Mark::Stack, &|row| f64::from(row.pending)),
+        series("stopping", "stopping", Mark::Stack, &|row| f64::from(row.terminating)),
+        series("desired", "desired", Mark::Steps, &|row| f64::from(row.desired)),
     ]);
-    let most = rows.iter().map(|row| row.utilisation).fold(100.0, f64::max).min(200.0);
     let lost = rows.iter().any(|row| row.refused + row.failed > 0.0);
     let mut charts = vec![
         Chart {
@@ -178,29 +154,29 @@ fn charts(outcome: &Outcome, rows: &[Row]) -> Vec<Chart> {
             note: "requests a second".to_owned(),
             height: "tall",
             series: vec![
-                series("load", "c-load", Mark::Area, &|row| row.offered),
-                series("capacity", "c-capacity", Mark::Steps, &|row| row.capacity),
+                series("load", "load", Mark::Area, &|row| row.offered),
+                series("capacity", "capacity", Mark::Steps, &|row| row.capacity),
             ],
             ..Chart::default()
         },
         Chart {
             title: "Utilisation",
             note: "of the instances that serve; above 100 % requests are refused".to_owned(),
-            unit: "\u{a0}%",
-            most: Some(most),
+            unit: Unit::Percent,
+            cap: Some(200.0),
             height: "middle",
             series: vec![
-                series("load", "c-load", Mark::Line, &|row| row.utilisation),
-                series("target", "c-target", Mark::Line, &|_| target),
+                series("load", "utilisation", Mark::Line, &|row| row.utilisation),
+                series("target", "target", Mark::Line, &|_| target),
             ],
             ..Chart::default()
         },
         Chart { title: "Instances", height: "tall", series: instances, ..Chart::default() },
     ];
     if lost {
-        let mut series_of = vec![series("refused", "c-refused", Mark::Bars, &|row| row.refused)];
+        let mut series_of = vec![series("refused", "refused", Mark::Bars, &|row| row.refused)];
         if rolls {
-            series_of.push(series("failed by the new version", "c-failed", Mark::Bars, &|row| row.failed));
+            series_of.push(series("failed by the new version", "failed", Mark::Bars, &|row| row.failed));
         }
         let note = "requests a second".to_owned();
         charts.insert(
@@ -213,12 +189,11 @@ fn charts(outcome: &Outcome, rows: &[Row]) -> Vec<Chart> {
 
 /// What is behind each chart: round times, and what happened to the rollout.
 fn backdrop(outcome: &Outcome, axis: &Axis) -> String {
-    let ticks = axis.ticks().into_iter().map(|at| format!("<path class=\"grid\" d=\"M{:.1} 0V100\"/>", axis.x(at)));
     let events = outcome.events.iter().filter(|event| event.kind == "rollout").map(|event| {
         let title = format!("{} {}", clock(event.at), escape(&event.text));
         format!("<g><title>{title}</title><path class=\"event\" d=\"M{:.1} 0V100\"/></g>", axis.x(event.at))
     });
-    ticks.chain(events).collect()
+    std::iter::once(axis.grid()).chain(events).collect()
 }
 
 /// The rollout's events above the charts, as words where there is room.
@@ -227,7 +202,7 @@ fn flags(events: &[Event], axis: &Axis) -> String {
     let mut lane = 0;
     let mut flags = String::new();
     for event in events.iter().filter(|event| event.kind == "rollout" && !event.text.ends_with("Pending")) {
-        let left = axis.x(event.at) / WIDTH * 100.0;
+        let left = axis.percent(event.at);
         lane = if left < end { (lane + 1) % 3 } else { 0 };
         end = left + 14.0;
         let word = event.text.split(':').next().unwrap_or_default().replace("Instance refresh ", "");
@@ -254,7 +229,7 @@ fn strip(events: &[Event], axis: &Axis) -> String {
     format!(
         "<section class=\"chart\"><header><h3>Decisions</h3><div class=\"keys\"><span class=\"key c-out\"><i class=\"stroke\"></i>scaled out\
          </span><span class=\"key c-in\"><i class=\"stroke\"></i>scaled in</span></div></header><div class=\"plot flat\">\
-         <svg viewBox=\"0 0 {WIDTH} 100\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"Scaling decisions over time\">{marks}</svg>\
+         <svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"Scaling decisions over time\">{marks}</svg>\
          </div></section>\n"
     )
 }
@@ -283,7 +258,7 @@ fn inputs(outcome: &Outcome) -> String {
     let row = |name: &str, value: String| format!("<div><dt>{name}</dt><dd>{}</dd></div>\n", escape(&value));
     let seconds = |seconds: u64| length(seconds as f64);
     let mut rows = vec![
-        row("Requests/s of a vCPU at full load", count(inputs.requests_per_vcpu)),
+        row("Requests/s of a vCPU at full load", whole(inputs.requests_per_vcpu)),
         row("Instance", format!("{} vCPUs, ${} an hour", inputs.vcpus, inputs.price)),
         row("Sizes", format!("{} to {}", inputs.min, inputs.max)),
         row("CPU target", format!("{} %", inputs.cpu_target)),
@@ -291,7 +266,7 @@ fn inputs(outcome: &Outcome) -> String {
         row("From launch to first request", seconds(inputs.start)),
         row("Metrics known after", seconds(inputs.metric_delay)),
     ];
-    rows.extend(inputs.requests_target.map(|target| row("Requests a target and minute", count(target))));
+    rows.extend(inputs.requests_target.map(|target| row("Requests a target and minute", whole(target))));
     rows.extend(inputs.rollout.clone().map(|rollout| row("Rollout", rollout)));
     rows.extend(inputs.schedules.iter().map(|schedule| row("Schedule", schedule.clone())));
     section("Inputs", &format!("<dl class=\"own\">{}</dl>\n", rows.concat()))

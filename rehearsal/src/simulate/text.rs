@@ -1,7 +1,8 @@
 //! The outcome for a terminal.
 
+use tideline_report::words::{count, length, whole};
+
 use super::outcome::{Event, Outcome, clock, share};
-use crate::charts::words::{count, length};
 
 /// Of more events, the first and the last are told.
 const TOLD: usize = 20;
@@ -14,18 +15,18 @@ pub fn text(outcome: &Outcome) -> String {
         format!("Simulated {}: {}", outcome.simulated(), inputs.traffic),
         format!(
             "  {} to {} instances of {} vCPUs, {} requests/s each at full load, CPU target {} %",
-            count(f64::from(inputs.min)),
-            count(f64::from(inputs.max)),
+            count(inputs.min.into()),
+            count(inputs.max.into()),
             inputs.vcpus,
-            count(inputs.requests_per_vcpu * f64::from(inputs.vcpus)),
+            whole(inputs.requests_per_vcpu * f64::from(inputs.vcpus)),
             inputs.cpu_target,
         ),
         String::new(),
-        format!("  requests       {}", count(totals.requests)),
-        format!("  refused        {} ({})", count(totals.refused), share(totals.refused, totals.requests)),
+        format!("  requests       {}", whole(totals.requests)),
+        format!("  refused        {} ({})", whole(totals.refused), share(totals.refused, totals.requests)),
     ];
     if inputs.rollout.is_some() {
-        lines.push(format!("  failed         {} ({})", count(totals.failed), share(totals.failed, totals.requests)));
+        lines.push(format!("  failed         {} ({})", whole(totals.failed), share(totals.failed, totals.requests)));
         lines.push(format!("  rollout        {}", totals.rollout.unwrap_or("not begun")));
     }
     lines.extend([
@@ -37,15 +38,15 @@ pub fn text(outcome: &Outcome) -> String {
         format!("  utilisation    {:.0} % in the mean", totals.mean_utilisation),
         format!(
             "  instances      {} to {} serving, {:.1} in the mean",
-            count(f64::from(totals.least_serving)),
-            count(f64::from(totals.most_serving)),
+            count(totals.least_serving.into()),
+            count(totals.most_serving.into()),
             totals.instance_hours / (inputs.seconds as f64 / 3600.0),
         ),
         format!("  scaled         {} times out, {} times in", totals.scale_outs, totals.scale_ins),
         format!(
             "  cost           ${:.2} a day, ${} a month, of the instances alone",
             totals.cost_per_day,
-            count(totals.cost_per_month)
+            whole(totals.cost_per_month)
         ),
         String::new(),
     ]);

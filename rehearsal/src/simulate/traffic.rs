@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::charts::words::count;
+use tideline_report::words::whole;
 
 /// The longest simulation.
 pub const LONGEST: Duration = Duration::from_secs(31 * 24 * 3600);
@@ -89,11 +89,11 @@ impl fmt::Display for Traffic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.shape {
             Shape::Day { trough, peak } => {
-                write!(f, "a day between {} and {} requests/s", count(*trough), count(*peak))?;
+                write!(f, "a day between {} and {} requests/s", whole(*trough), whole(*peak))?;
             }
             Shape::Points(points) => {
                 let most = points.iter().map(|(_, rate)| *rate).fold(0.0, f64::max);
-                write!(f, "a plan of up to {} requests/s", count(most))?;
+                write!(f, "a plan of up to {} requests/s", whole(most))?;
             }
         }
         self.spike.map_or(Ok(()), |spike| {

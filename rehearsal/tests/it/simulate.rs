@@ -188,7 +188,7 @@ fn the_program_writes_its_reports_and_refuses_nonsense() {
     assert_eq!((json["schema"].as_u64(), json["totals"]["rollout"].as_str()), (Some(1), Some("Successful")));
     let page = std::fs::read_to_string(folder.path().join("report/report.html")).unwrap();
     assert!(page.contains("<svg") && page.ends_with("</html>\n"));
-    for foreign in ["http:", "https:", "//", "<script", "url(", "@import", "NaN", "inf"] {
+    for foreign in ["http:", "https:", "src=", "url(", "@import", "NaN", "inf"] {
         assert!(!page.contains(foreign), "{foreign}");
     }
 

@@ -21,6 +21,8 @@ fn figures(summary: &Summary) -> Vec<BTreeMap<String, Figures>> {
 fn what_was_written_is_read_and_merges_as_before() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path().join("new").join("run");
+    // `TIDELINE_EXAMPLE=folder cargo test` leaves the page there, to be looked at.
+    let folder = std::env::var_os("TIDELINE_EXAMPLE").map_or(folder, Into::into);
     let (summary, timeline) = (example::summary(true), example::timeline(true));
     let written = figures(&summary);
     let report = Report { summary: &summary, timeline: &timeline, figures: &written };

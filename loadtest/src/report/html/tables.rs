@@ -1,7 +1,9 @@
 //! The tables below the charts.
 
+use tideline_report::words::{clock, count};
+
 use super::timeline::{MARKED_EVENTS, colours};
-use super::words::{belief, clock, clock_tenths, count, escape, millis, number, percent};
+use super::words::{belief, clock_tenths, escape, millis, number, percent};
 use crate::report::{Quantiles, Summary, Times};
 
 /// Rows that a table has at the most; all of them are in `summary.json`.

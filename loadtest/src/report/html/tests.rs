@@ -81,7 +81,7 @@ fn a_day_stays_small_and_keeps_its_worst_second() {
     summary.instances = summary.instances.into_iter().cycle().take(10_000).collect();
     let page = page(&summary, &timeline);
     assert!(page.len() < 2_000_000, "{}", page.len());
-    assert!(page.contains("54321.0") && page.contains("Each point is a minute") && page.contains(">22:00</span>"));
+    assert!(page.contains("54321.0") && page.contains("Each point is 1 min") && page.contains(">22:00</span>"));
     assert!(page.contains("And 4,800 more"));
 }
 

@@ -2,10 +2,11 @@
 //!
 //! Words and numbers that would lie on each other are put into lanes: one set for wide pages, one for narrow ones.
 
+use tideline_report::words::{clock, count, escape, several};
+use tideline_report::{Axis, HEIGHT};
+
 use super::super::outcome::{Event, EventKind, Row, Step};
-use super::super::words::{clock, failures, number};
-use crate::charts::words::{count, escape};
-use crate::charts::{Axis, HEIGHT};
+use super::super::words::{failures, number};
 
 /// Lanes are filled for charts of at least this width, in pixels; the style shows words from there on.
 const WIDE: f64 = 860.0;
@@ -99,7 +100,7 @@ pub(super) fn backdrop(steps: &[Step], events: &[Event], rows: &[Row], axis: &Ax
     let failing = failing(rows, axis, 0.0).into_iter();
     let failing = failing.map(|(from, to, _)| format!("M{:.1} 0V{HEIGHT}H{:.1}V0Z", axis.x(from), axis.x(to)));
     steps.iter().enumerate().map(band).collect::<String>()
-        + &path("grid", &axis.ticks().into_iter().map(line).collect::<String>())
+        + &axis.grid()
         + &path("failing", &failing.collect::<String>())
         + &path("event", &of(false))
         + &path("event fault", &of(true))
@@ -125,7 +126,7 @@ pub(super) fn failed(rows: &[Row], axis: &Axis) -> String {
     // Where they fail again and again, longer pauses are drawn over.
     let pauses = (0..).map(|doubled| 3.0 * f64::from(1 << doubled)).take(12);
     let times = pauses.map(|pause| failing(rows, axis, pause)).find(|times| times.len() <= FAILING).unwrap_or_default();
-    let label = |failed: u64| format!("✗ {}", count(failed as f64));
+    let label = |failed: u64| format!("✗ {}", count(failed));
     let place = |whole: f64, (from, to, failed): &(f64, f64, u64)| {
         let width = (label(*failed).chars().count() as f64).mul_add(6.6, 8.0);
         ((axis.percent((from + to) / 2.0) / 100.0).mul_add(whole, -width / 2.0), width)
@@ -134,8 +135,7 @@ pub(super) fn failed(rows: &[Row], axis: &Axis) -> String {
     let narrow = lanes(times.iter().map(|time| place(NARROW, time)), NARROW);
     let one = |(index, (from, to, failed)): (usize, &(f64, f64, u64))| {
         let (left, right) = (axis.percent(*from), axis.percent(*to));
-        let requests = if *failed == 1 { "request" } else { "requests" };
-        let when = format!("{} {requests} failed from {} to {}", count(*failed as f64), clock(*from), clock(*to));
+        let when = format!("{} failed from {} to {}", several(*failed, "request"), clock(*from), clock(*to));
         format!(
             "<i style=\"left:{left:.2}%;width:{:.2}%\"></i><span title=\"{when}\" style=\"--x:{:.2}%;--wide:{};--narrow:{}\">{}</span>",
             right - left,

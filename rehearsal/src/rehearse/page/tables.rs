@@ -1,9 +1,10 @@
 //! The numbers and words below the drawing.
 
+use tideline_report::words::{clock, escape, several};
+
 use super::super::outcome::{Check, Event, Figure, Step};
-use super::super::words::{clock, failures, number, several};
+use super::super::words::{failures, number};
 use super::marks::kind;
-use crate::charts::words::escape;
 
 /// Of more events, the list has the first and the last.
 const LISTED: usize = 200;
@@ -93,7 +94,7 @@ pub(super) fn steps(steps: &[Step]) -> String {
         let number = index + 1;
         let bad = failures(step).len();
         let (class, sign) = if bad == 0 { ("good", "✓") } else { ("bad", "✗") };
-        let word = if bad == 0 { "passed".to_owned() } else { several(bad, "failure") };
+        let word = if bad == 0 { "passed".to_owned() } else { several(bad as u64, "failure") };
         let failure = step.failure.as_ref().map(|why| format!("<p class=\"why\">{}</p>", escape(why)));
         let checks: String = step.checks.iter().map(check).collect();
         format!(

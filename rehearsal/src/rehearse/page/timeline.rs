@@ -1,12 +1,11 @@
 //! The charts, one below the other over one time axis, with the steps above and the events below.
 
-use serde_json::{Value, json};
+use tideline_report::words::{count, escape};
+use tideline_report::{Axis, Chart, Mark, Series, Stack, Unit};
 
 use super::super::outcome::{Instances, Outcome, Row};
-use super::super::words::{clock, number};
+use super::super::words::number;
 use super::marks;
-use crate::charts::words::{count, escape};
-use crate::charts::{Axis, Chart, Mark, Series};
 
 /// Builds that have a colour of their own; all further ones share one.
 const COLOURS: usize = 6;
@@ -41,42 +40,54 @@ pub(super) fn stack(outcome: &Outcome) -> String {
     let ends = rows.iter().map(|row| row.at + 1.0).chain(steps.iter().map(|step| step.at + step.seconds));
     let span = ends.chain([outcome.seconds, 1.0]).fold(0.0, f64::max);
     let axis = Axis { span, step: 1.0, at: rows.iter().map(|row| row.at + 1.0).collect() };
-    let backdrop = marks::backdrop(steps, events, rows, &axis);
-    let charts = [rate(rows, &axis), latency(rows), instances(rows, &axis), cpu(rows)];
-    let drawn: String = charts.iter().map(|chart| chart.draw(&axis, &backdrop)).collect();
-    let times: String = axis
-        .ticks()
-        .iter()
-        .map(|at| format!("<span style=\"left:{:.2}%\">{}</span>", axis.percent(*at), clock(*at)))
-        .collect();
-    format!(
-        "<div class=\"stack\" id=\"stack\">{}{}{drawn}<div class=\"times\">{times}</div>{}{}</div>\n\
-         <script type=\"application/json\" id=\"points\">{}</script>\n",
-        patterns(),
-        marks::steps(steps, &axis),
-        marks::events(events, &axis),
-        marks::compressed(rows, &axis),
-        data(outcome, &axis),
-    )
+    let stack = Stack {
+        charts: vec![rate(rows, &axis), latency(rows), instances(rows, &axis), cpu(rows)],
+        backdrop: marks::backdrop(steps, events, rows, &axis),
+        above: patterns() + &marks::steps(steps, &axis),
+        below: marks::events(events, &axis) + &marks::compressed(rows, &axis),
+        spans: steps.iter().map(|step| (step.at, step.at + step.seconds, step.name.as_str())).collect(),
+        remarks: changes(rows, |row| match row.speed {
+            speed if speed > 1.0 => format!("time ×{}", number(speed)),
+            _ => String::new(),
+        }),
+        tips: changes(rows, serving),
+        axis,
+        ..Stack::default()
+    };
+    stack.draw()
 }
 
-fn series(label: &str, class: &str, mark: Mark, key: &'static str, values: Vec<Option<f64>>) -> Series {
-    Series { label: label.to_owned(), class: class.to_owned(), mark, values, key }
+/// What is told of the rows, where that changes: it is the same for minutes.
+fn changes(rows: &[Row], told: impl Fn(&Row) -> String) -> Vec<(usize, String)> {
+    let mut changes: Vec<_> = rows.iter().map(told).enumerate().collect();
+    changes.dedup_by(|next, last| next.1 == last.1);
+    changes
+}
+
+/// How many instances of each build are in which state.
+fn serving(row: &Row) -> String {
+    let of = |(build, instances): (&String, &Instances)| {
+        let states = STATES.iter().map(|(_, word, value)| (value(instances), word)).filter(|(number, _)| *number > 0);
+        let states: Vec<_> = states.map(|(number, word)| format!("{number} {word}")).collect();
+        format!("{build}: {}", states.join(", "))
+    };
+    let builds = row.instances.iter().filter(|(_, instances)| **instances != Instances::default());
+    builds.map(of).collect::<Vec<_>>().join("\n")
 }
 
 fn rate(rows: &[Row], axis: &Axis) -> Chart {
     let values = |value: fn(&Row) -> u64| rows.iter().map(|row| Some(value(row) as f64)).collect::<Vec<_>>();
     let failed: u64 = rows.iter().map(|row| row.failed).sum();
     let most = rows.iter().map(|row| row.answered).max().unwrap_or(0);
-    let failures = if failed == 0 { "none failed".to_owned() } else { format!("{} failed", count(failed as f64)) };
+    let failures = if failed == 0 { "none failed".to_owned() } else { format!("{} failed", count(failed)) };
     Chart {
         title: "Requests",
         note: format!("a second; {failures}"),
-        about: format!("at most {} in a second, {failures}", count(most as f64)),
+        about: format!("at most {} in a second, {failures}", count(most)),
         height: "tall",
         series: vec![
-            series("answered", "c-answered", Mark::Area, "answered", values(|row| row.answered)),
-            series("failed", "c-failed", Mark::Bars, "failed", values(|row| row.failed)),
+            Series::new("answered", "answered", Mark::Area, values(|row| row.answered)),
+            Series::new("failed", "failed", Mark::Bars, values(|row| row.failed)),
         ],
         above: marks::failed(rows, axis),
         ..Chart::default()
@@ -88,14 +99,12 @@ fn latency(rows: &[Row]) -> Chart {
     let worst = p99.iter().flatten().copied().fold(0.0, f64::max);
     Chart {
         title: "Latency",
-        note: "log scale".to_owned(),
         about: format!("p99 of a second at most {} ms", number(worst)),
-        unit: "\u{a0}ms",
-        log: true,
+        unit: Unit::Millis,
         height: "tall",
         series: vec![
-            series("p99", "c-p99", Mark::Line, "p99", p99),
-            series("p50", "c-p50", Mark::Line, "p50", rows.iter().map(|row| row.p50).collect()),
+            Series::new("p99", "p99", Mark::Line, p99),
+            Series::new("p50", "p50", Mark::Line, rows.iter().map(|row| row.p50).collect()),
         ],
         ..Chart::default()
     }
@@ -109,14 +118,15 @@ fn instances(rows: &[Row], axis: &Axis) -> Chart {
     let mut layers = Vec::new();
     for (index, build) in builds.iter().enumerate() {
         for (state, _, value) in STATES {
-            let class = format!("c-b{} {state}", index.min(COLOURS));
-            layers.push(series("", &class, Mark::Blocks, "", rows.iter().map(|row| of(row, build, value)).collect()));
+            let class = format!("c-v{} {state}", index.min(COLOURS));
+            let values = rows.iter().map(|row| of(row, build, value)).collect();
+            layers.push(Series { class, ..Series::new("", "", Mark::Blocks, values) });
         }
     }
     let desired = rows.iter().map(|row| Some(f64::from(row.desired))).collect();
-    layers.push(series("desired", "c-desired", Mark::Steps, "desired", desired));
+    layers.push(Series::new("desired", "desired", Mark::Steps, desired));
     let build = |(index, build): (usize, &&str)| {
-        format!("<span class=\"key c-b{}\"><i class=\"fill\"></i>{}</span>", index.min(COLOURS), escape(build))
+        format!("<span class=\"key c-v{}\"><i class=\"fill\"></i>{}</span>", index.min(COLOURS), escape(build))
     };
     let state = |(class, word, _): &State| {
         format!(
@@ -156,7 +166,7 @@ fn names(rows: &[Row], builds: &[&str], axis: &Axis) -> String {
                     let (left, right) = (axis.percent(start), axis.percent(end));
                     if right - left >= NAMED {
                         names += &format!(
-                            "<span class=\"c-b{}\" style=\"left:{left:.2}%;width:{:.2}%\"><em>{}</em></span>",
+                            "<span class=\"c-v{}\" style=\"left:{left:.2}%;width:{:.2}%\"><em>{}</em></span>",
                             index.min(COLOURS),
                             right - left,
                             escape(build)
@@ -168,7 +178,7 @@ fn names(rows: &[Row], builds: &[&str], axis: &Axis) -> String {
             }
         }
     }
-    format!("<div class=\"builds\" aria-hidden=\"true\">{names}</div>")
+    format!("<div class=\"builds\" data-tip aria-hidden=\"true\">{names}</div>")
 }
 
 fn cpu(rows: &[Row]) -> Chart {
@@ -178,18 +188,16 @@ fn cpu(rows: &[Row]) -> Chart {
         title: "CPU",
         note: "of the group's allowance, in the region's last minute".to_owned(),
         about: format!("at most {} per cent", number(most)),
-        unit: "\u{a0}%",
-        // Up to a hundred, a hundred is the end of the scale.
-        most: Some(if most <= 100.0 { 98.0 } else { most }),
+        unit: Unit::Percent,
         height: "low",
-        series: vec![series("CPU", "c-cpu", Mark::Area, "cpu", values)],
+        series: vec![Series::new("cpu", "CPU", Mark::Area, values)],
         ..Chart::default()
     }
 }
 
 /// Hatches and crosses in each build's colour; what is drawn with them is not stretched.
 fn patterns() -> String {
-    let names = (0..=COLOURS).map(|index| format!("b{index}")).chain(["state".to_owned()]);
+    let names = (0..=COLOURS).map(|index| format!("v{index}")).chain(["state".to_owned()]);
     let one = |name: String| {
         format!(
             "<pattern id=\"hatch-{name}\" class=\"c-{name}\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\" \
@@ -199,43 +207,4 @@ fn patterns() -> String {
         )
     };
     format!("<svg class=\"patterns\" aria-hidden=\"true\"><defs>{}</defs></svg>", names.map(one).collect::<String>())
-}
-
-/// What the script shows under the pointer. Of instances only the changes: their rows are the same for minutes.
-fn data(outcome: &Outcome, axis: &Axis) -> String {
-    let rows = &outcome.timeline;
-    let round = |value: Option<f64>| value.map(|value| (value * 100.0).round() / 100.0);
-    let all = |value: &dyn Fn(&Row) -> Value| rows.iter().map(value).collect::<Value>();
-    let builds = builds(rows).into_iter().map(|build| {
-        let mut last = Instances::default();
-        let mut changes = Vec::new();
-        for (index, row) in rows.iter().enumerate() {
-            let now = row.instances.get(build).copied().unwrap_or_default();
-            if now != last {
-                changes.push(json!([index, now.healthy, now.starting, now.unhealthy, now.leaving]));
-                last = now;
-            }
-        }
-        Value::from(changes)
-    });
-    let steps = outcome.steps.iter().map(|step| json!([step.at, step.at + step.seconds, step.name]));
-    let data = json!({
-        "span": axis.span,
-        "at": all(&|row| json!(row.at)),
-        "series": {
-            "answered": all(&|row| json!(row.answered)),
-            "failed": all(&|row| json!(row.failed)),
-            "p50": all(&|row| json!(round(row.p50))),
-            "p99": all(&|row| json!(round(row.p99))),
-            "desired": all(&|row| json!(row.desired)),
-            "cpu": all(&|row| json!(round(row.cpu))),
-            "speed": all(&|row| json!(round(Some(row.speed)))),
-        },
-        "states": STATES.map(|(_, word, _)| word),
-        "builds": builds.collect::<Value>(),
-        "names": self::builds(rows),
-        "steps": steps.collect::<Value>(),
-    });
-    // Within a script element, nothing may end it.
-    data.to_string().replace('<', "\\u003c")
 }
