@@ -36,8 +36,8 @@ const TOOLS: [(&str, &str); 8] = [
 /// What the root file systems of Debian are checked with.
 const KEYRING: (&str, &str) = ("/usr/share/keyrings/debian-archive-keyring.gpg", "debian-archive-keyring");
 
-/// The run's own images, in its folder.
-const IMAGES: &str = "images";
+/// The run's own images, in its folder: moto's other files are beside them, and nobody else's.
+const IMAGES: &str = "moto/images";
 
 /// What a run is to have.
 #[derive(Clone, Debug)]

@@ -120,7 +120,7 @@ def left():
             found.append(f"control group {path}")
     found += [f"process {line}" for line in lines("pgrep", "--full", "--list-full", f"(nspawn|haproxy|python|bash).*{FOLDER}/")]
     found += [f"socket {path}" for path in Path("/run").glob(f"{NAMESPACE}.sock")]
-    found += [f"image {path}" for path in (FOLDER / "images").glob("*")]
+    found += [f"image {path}" for path in (FOLDER / "moto/images").glob("*")]
     return found
 
 
@@ -424,7 +424,7 @@ class Up(unittest.TestCase):
         # It reads a pipe, which has ended.
         wait("moto's server ends by itself", lambda: not any("server.py" in line for line in left()), 20)
         # As if it had been killed as well, with an image that it made.
-        (FOLDER / "images" / "ami-left").mkdir(parents=True)
+        (FOLDER / "moto/images/ami-left").mkdir(parents=True)
         subprocess.run([PROGRAM, "down", "--folder", FOLDER], check=True, timeout=120)
         self.assertEqual(left(), [])
 
