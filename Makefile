@@ -122,7 +122,8 @@ check: ## format, lints and docs, without a warning
 	@# With what others depend on in the same form both times, and so looked at once.
 	cargo clippy --locked --workspace --all-targets -- --deny warnings
 	cargo clippy --locked --workspace --all-targets --features tideline-loadtest/aws -- --deny warnings
-	cargo clippy --locked --package tideline-server --no-default-features -- --deny warnings
+	@# The service as the image has it; of the whole workspace, so that the next finds looked at what it needs.
+	cargo clippy --locked --workspace --no-default-features -- --deny warnings
 	RUSTDOCFLAGS='--deny warnings' cargo doc --locked --workspace --no-deps
 	@if command -v cargo-deny >/dev/null; then \
 	  cargo deny --locked --workspace check licenses bans sources; \
