@@ -10,7 +10,7 @@ import unittest
 from pathlib import Path
 
 from stack import Stack
-from test_up import BALANCER, FOLDER, IMAGE, PROGRAM, left, wait
+from test_up import FOLDER, IMAGE, PROGRAM, SITE, left, wait
 
 PROJECT = Path(__file__).resolve().parents[3]
 # What the program looks for beside itself; what it does here, none of them comes to do.
@@ -36,9 +36,8 @@ class Run(unittest.TestCase):
         shutil.rmtree(FOLDER / "logs", ignore_errors=True)
 
     def run_in(self, project, **environment):
-        command = [self.program, "run", "--folder", FOLDER, "--images", os.environ["TIDELINE_IMAGES"], "--balancer", BALANCER]
         return subprocess.Popen(
-            command, cwd=project, env=OURS | environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            [self.program, "run", *SITE], cwd=project, env=OURS | environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 

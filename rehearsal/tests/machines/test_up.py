@@ -36,6 +36,10 @@ def number():
 NAMESPACE = f"rehearsal-{number():08x}"
 # Another checkout may have a run at the same time.
 BALANCER = f"127.54.{number() >> 8 & 0xFF}.{number() & 0xFF}"
+# Where everything of a run is, for `up` and `run`.
+SITE = [
+    "--folder", FOLDER, "--images", os.environ["TIDELINE_IMAGES"], "--cache", os.environ["TIDELINE_CACHE"], "--balancer", BALANCER,
+]  # fmt: skip
 
 
 def report(text):
@@ -82,8 +86,7 @@ class Rehearsal:
         self.log = open(FOLDER.parent / "up.log", "a+")
         self.process = subprocess.Popen(
             [
-                PROGRAM, "up", "--folder", FOLDER, "--images", os.environ["TIDELINE_IMAGES"],
-                "--balancer", BALANCER, "--cpus", str(CPUS), "--memory", "512", "--speed", str(SPEED),
+                PROGRAM, "up", *SITE, "--cpus", str(CPUS), "--memory", "512", "--speed", str(SPEED),
                 "--log-disk", str(LOG_DISK), *more,
             ],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True,
@@ -174,7 +177,7 @@ class Load:
 
 def refused(*words, **more):
     """What the program says when it does not start."""
-    command = [PROGRAM, "up", "--folder", FOLDER, "--images", os.environ["TIDELINE_IMAGES"], "--balancer", BALANCER, *words]
+    command = [PROGRAM, "up", *SITE, *words]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL, **more)
     if not done.returncode or done.stdout:
         raise AssertionError(f"it starts, or says so: {done.stdout}{done.stderr}")
@@ -231,8 +234,9 @@ class Refused(unittest.TestCase):
         self.assertIn("moto's server does not start: it is broken", refused())
 
     def test_an_end_before_it_is_up(self):
-        command = [PROGRAM, "up", "--folder", FOLDER, "--images", os.environ["TIDELINE_IMAGES"], "--balancer", BALANCER]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            [PROGRAM, "up", *SITE], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
         wait("it has begun", lambda: any(line.startswith("process") for line in left()), 60, pause=0.01)
         process.send_signal(signal.SIGINT)
         said, complaint = process.communicate(timeout=60)
