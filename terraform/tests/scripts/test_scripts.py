@@ -110,6 +110,50 @@ class Preflight(Copy):
         self.assertIn("tideline in eu-west-1, account 123456789012", done.stderr)
 
 
+class AnotherAccount(Copy):
+    """Terraform would not find there what it knows of, and forget it."""
+
+    def setUp(self):
+        super().setUp()
+        self.tool("terraform")
+        # What it knows, and no provider: that would have to be fetched.
+        real, known = shutil.which("terraform"), self.folder / "known.json"
+        here = "-chdir=terraform"
+        self.tool("terraform", f'case "$1 $2" in "{here} init") ;; "{here} output") cat {known};; *) exec {real} "$@";; esac')
+        self.tool("packer", "echo Packer v1.11.2")
+        self.tool("cargo", "exit 0")
+        self.tool(
+            "aws",
+            'case "$*" in *query\\ Account*) echo 123456789012;;'
+            ' *get-caller-identity*) printf "123456789012\\tarn:aws:iam::123456789012:user/me\\n";;'
+            " *describe-subnets*) echo 3;; *describe-instance-types*) echo 2;; esac",
+        )
+        (self.folder / "terraform" / ".terraform").mkdir()
+
+    def deployed_in(self, region, account):
+        arn = f"arn:aws:elasticloadbalancing:{region}:{account}:targetgroup/tideline/0123456789abcdef"
+        known = {"target_group_arn": {"value": arn}, "autoscaling_group_name": {"value": "tideline"}}
+        (self.folder / "known.json").write_text(json.dumps(known))
+
+    def test_nothing_is_deployed_over_it(self):
+        self.deployed_in("eu-west-1", "123456789012")
+        done = self.run_script("preflight")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for region, account in (("eu-west-1", "999999999999"), ("eu-central-1", "123456789012")):
+            self.deployed_in(region, account)
+            done = self.run_script("preflight")
+            self.assertEqual(done.returncode, 78, done.stderr)
+            self.assertIn(f"is in {region}, account {account}, and this is eu-west-1, account 123456789012", done.stderr)
+        (self.folder / "known.json").unlink()
+        self.assertIn("Terraform does not tell what is deployed", self.run_script("preflight").stderr)
+
+    def test_nothing_is_called_destroyed(self):
+        self.deployed_in("eu-west-1", "999999999999")
+        done = self.run_script("destroy", CONFIRM="tideline")
+        self.assertEqual(done.returncode, 78, done.stderr)
+        self.assertIn("Nothing was removed: what is deployed from here is in eu-west-1, account 999999999999", done.stderr)
+
+
 class Settings(Copy):
     def test_what_the_user_set_counts(self):
         self.tool("terraform")
