@@ -6,8 +6,9 @@ use super::{Findings, World, is_healthy, none_failed};
 use crate::rehearse::load::Load;
 use crate::rehearse::outcome::EventKind;
 
-/// Of the fleet's CPU, what the spike takes: enough above any sensible target, and not all of it.
-const SPIKE: f64 = 0.85;
+/// Of the fleet's CPU, what the spike takes: enough above the target of 50 %. With more, the generator, the balancer and the
+/// store beside the fleet want all that two cores have, and it is this machine that does not keep up (measured at 0.85).
+const SPIKE: f64 = 0.7;
 /// Requests a second and CPU of the fleet at which it is measured what one costs. Near the spike: at a lower rate, each costs more.
 const MEASURED: f64 = 1000.0;
 /// Seconds of that.
