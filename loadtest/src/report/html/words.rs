@@ -8,12 +8,13 @@ use crate::verdict::Outcome;
 /// Of a longer text nobody reads the rest; the whole of it is in `summary.json`.
 const LONGEST_TEXT: usize = 400;
 
-/// Foreign text for HTML, in elements and in quoted attributes.
+/// Foreign text for HTML, in elements and in quoted attributes, on one line.
 pub(crate) fn escape(text: &str) -> String {
-    match text.char_indices().nth(LONGEST_TEXT) {
+    let escaped = match text.char_indices().nth(LONGEST_TEXT) {
         Some((end, _)) => words::escape(&text[..end]) + "…",
         None => words::escape(text),
-    }
+    };
+    escaped.replace('\n', " ")
 }
 
 /// A number with the digits that matter: `0.43`, `4.3`, `1,234`.
@@ -118,8 +119,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn foreign_text_is_bounded() {
-        assert_eq!(escape("<script>"), "&lt;script&gt;");
+    fn foreign_text_is_escaped_and_bounded() {
+        assert_eq!(escape("<script>\"a\" & 'b'"), "&lt;script&gt;&quot;a&quot; &amp; &#39;b&#39;");
+        assert_eq!(escape("a\nb\u{202e}c\0"), "a b\u{fffd}c ");
         let long = escape(&"ä".repeat(1000));
         assert!(long.chars().count() == LONGEST_TEXT + 1 && long.ends_with('…'), "{long}");
     }
