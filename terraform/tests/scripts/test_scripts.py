@@ -45,6 +45,13 @@ class Copy(unittest.TestCase):
             (self.bin / name).write_text(f"#!/bin/sh\n{text}\n")
             (self.bin / name).chmod(0o755)
 
+    def ready(self, aws):
+        """All that a deployment needs; aws is a script of this text."""
+        self.tool("terraform")
+        self.tool("packer", "echo Packer v1.11.2")
+        self.tool("cargo", "exit 0")
+        self.tool("aws", aws)
+
     def run_script(self, name, *words, **variables):
         environment = {"PATH": str(self.bin), "HOME": str(self.folder), "AWS_REGION": "eu-west-1"} | variables
         return subprocess.run(
@@ -80,12 +87,6 @@ class Preflight(Copy):
         self.assertIn("terraform is 1.10.5: 1.11 or later is needed", done.stderr)
         self.assertIn("packer is 1.6.6: 1.11 or later is needed", done.stderr)
 
-    def ready(self, aws):
-        self.tool("terraform")
-        self.tool("packer", "echo Packer v1.11.2")
-        self.tool("cargo", "exit 0")
-        self.tool("aws", aws)
-
     def test_credentials_that_do_not_work_are_told(self):
         self.ready("echo 'Unable to locate credentials' >&2; exit 255")
         done = self.run_script("preflight", TF_VAR_max_size="1")
@@ -115,19 +116,15 @@ class AnotherAccount(Copy):
 
     def setUp(self):
         super().setUp()
-        self.tool("terraform")
+        self.ready(
+            'case "$*" in *query\\ Account*) echo 123456789012;;'
+            ' *get-caller-identity*) printf "123456789012\\tarn:aws:iam::123456789012:user/me\\n";;'
+            " *describe-subnets*) echo 3;; *describe-instance-types*) echo 2;; esac"
+        )
         # What it knows, and no provider: that would have to be fetched.
         real, known = shutil.which("terraform"), self.folder / "known.json"
         here = "-chdir=terraform"
         self.tool("terraform", f'case "$1 $2" in "{here} init") ;; "{here} output") cat {known};; *) exec {real} "$@";; esac')
-        self.tool("packer", "echo Packer v1.11.2")
-        self.tool("cargo", "exit 0")
-        self.tool(
-            "aws",
-            'case "$*" in *query\\ Account*) echo 123456789012;;'
-            ' *get-caller-identity*) printf "123456789012\\tarn:aws:iam::123456789012:user/me\\n";;'
-            " *describe-subnets*) echo 3;; *describe-instance-types*) echo 2;; esac",
-        )
         (self.folder / "terraform" / ".terraform").mkdir()
 
     def deployed_in(self, region, account):
