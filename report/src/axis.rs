@@ -32,9 +32,14 @@ impl Axis {
         self.x(at) / WIDTH * 100.0
     }
 
+    /// A line over a drawing's whole height at a time, for a path's `d`.
+    pub fn line(&self, at: f64) -> String {
+        format!("M{:.1} 0V{HEIGHT}", self.x(at))
+    }
+
     /// Lines at the marks, to be drawn behind a chart.
     pub fn grid(&self) -> String {
-        let lines: String = self.marks().into_iter().map(|(at, _)| format!("M{:.1} 0V{HEIGHT}", self.x(at))).collect();
+        let lines: String = self.marks().into_iter().map(|(at, _)| self.line(at)).collect();
         format!("<path class=\"grid\" d=\"{lines}\"/>")
     }
 

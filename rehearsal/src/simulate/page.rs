@@ -191,7 +191,7 @@ fn charts(outcome: &Outcome, rows: &[Row]) -> Vec<Chart> {
 fn backdrop(outcome: &Outcome, axis: &Axis) -> String {
     let events = outcome.events.iter().filter(|event| event.kind == "rollout").map(|event| {
         let title = format!("{} {}", clock(event.at), escape(&event.text));
-        format!("<g><title>{title}</title><path class=\"event\" d=\"M{:.1} 0V100\"/></g>", axis.x(event.at))
+        format!("<g><title>{title}</title><path class=\"event\" d=\"{}\"/></g>", axis.line(event.at))
     });
     std::iter::once(axis.grid()).chain(events).collect()
 }

@@ -149,11 +149,9 @@ fn backdrop(summary: &Summary, axis: &Axis) -> String {
         )
     });
     let events = summary.events.iter().take(MARKED_EVENTS).map(|event| {
-        let (x, title) = (axis.x(event.at), format!("{} {}", clock(event.at), escape(&event.text)));
+        let (line, title) = (axis.line(event.at), format!("{} {}", clock(event.at), escape(&event.text)));
         // A wide line that nobody sees, for the pointer to find.
-        format!(
-            "<g><title>{title}</title><path class=\"event\" d=\"M{x:.1} 0V{HEIGHT}\"/><path class=\"hit\" d=\"M{x:.1} 0V{HEIGHT}\"/></g>"
-        )
+        format!("<g><title>{title}</title><path class=\"event\" d=\"{line}\"/><path class=\"hit\" d=\"{line}\"/></g>")
     });
     bands.chain([axis.grid()]).chain(events).collect()
 }

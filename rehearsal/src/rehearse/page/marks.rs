@@ -89,13 +89,12 @@ pub(super) fn backdrop(steps: &[Step], events: &[Event], rows: &[Row], axis: &Ax
         };
         format!("<rect class=\"{class}\" x=\"{left:.1}\" width=\"{:.1}\" height=\"{HEIGHT}\"/>", right - left)
     };
-    let line = |at: f64| format!("M{:.1} 0V{HEIGHT}", axis.x(at));
     let path = |class: &str, d: &str| {
         if d.is_empty() { String::new() } else { format!("<path class=\"{class}\" d=\"{d}\"/>") }
     };
     let of = |fault: bool| {
         let events = events.iter().take(MARKED).filter(|event| (event.kind == EventKind::Fault) == fault);
-        events.map(|event| line(event.at)).collect::<String>()
+        events.map(|event| axis.line(event.at)).collect::<String>()
     };
     let failing = failing(rows, axis, 0.0).into_iter();
     let failing = failing.map(|(from, to, _)| format!("M{:.1} 0V{HEIGHT}H{:.1}V0Z", axis.x(from), axis.x(to)));
